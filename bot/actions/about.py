@@ -1,0 +1,41 @@
+"""The service itself, and who is speaking."""
+
+from __future__ import annotations
+
+from bot.actions.base import Said, TalkAction
+from bot.actions.wording import samples, you
+from core.settings import settings
+from messaging.reply import Reply
+
+
+class About(TalkAction):
+    """What Sổ tay is, where its answers come from, what it keeps."""
+
+    action = "action_about"
+
+    def reply(self, said: Said) -> Reply:  # noqa: ARG002
+        """Purpose, source, privacy, in this order."""
+        return Reply(
+            text=(
+                f"Sổ tay là phần mềm nguồn mở, chạy trên máy của {settings().organisation}, dùng miễn phí. Câu trả lời là "
+                "nguyên văn điều khoản trong các văn bản đã được công bố ở đây, không thêm bớt; muốn chắc chắn, mời mở văn "
+                f"bản theo đường dẫn kèm theo. Cuộc trò chuyện được lưu trên máy này để {you()} xem lại; câu hỏi chỉ được "
+                f"gửi cho người phụ trách khi {you()} bấm gửi, và không kèm tên."
+            )
+        )
+
+
+class WhoAreYou(TalkAction):
+    """A person or a machine."""
+
+    action = "action_who_are_you"
+
+    def reply(self, said: Said) -> Reply:  # noqa: ARG002
+        """Says plainly that it is a machine."""
+        return Reply(
+            text=(
+                f"Tôi là máy (trợ lý tự động), không phải người. Tên tôi là Sổ tay, do {settings().organisation} sử dụng để "
+                f"giúp {you()} tra cứu điều lệ, quy chế, quy định."
+            ),
+            choices=samples(),
+        )

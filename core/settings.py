@@ -1,0 +1,53 @@
+"""Settings, read once from the environment (and from a ``.env`` file in the working folder).
+
+Every setting is described in ``docs/reference/settings.md``; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder of the installation: where the code and the engine's own files lie."""
+
+
+class Settings(BaseSettings):
+    """What an installation may set. Names of the environment variables are the aliases."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+
+    data_dir: Path = Field(default=ROOT / "var", alias="SOTAY_DATA_DIR")
+    database_url: str | None = Field(default=None, alias="DATABASE_URL")
+    chroma_url: str | None = Field(default=None, alias="CHROMA_URL")
+    host: str = Field(default="127.0.0.1", alias="HOST")
+    port: int = Field(default=8000, alias="PORT", ge=1, le=65535)
+    tls: Literal["no", "self"] = Field(default="no", alias="TLS")
+    demo: bool = Field(default=True, alias="DEMO")
+    embedding_model: str = Field(default="e5-small-int8", alias="SOTAY_EMBEDDING_MODEL")
+    address: str = Field(default="Đồng chí", alias="SOTAY_ADDRESS")
+    organisation: str = Field(default="tổ chức", alias="SOTAY_ORGANISATION")
+    suggestions: list[str] = Field(
+        default=[
+            "Điều kiện để trở thành hội viên là gì?",
+            "Hội phí phải đóng bao nhiêu?",
+            "Chi hội họp mấy tháng một lần?",
+        ],
+        alias="SOTAY_SUGGESTIONS",
+    )
+    log_level: str = Field(default="INFO", alias="SOTAY_LOG_LEVEL")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings()

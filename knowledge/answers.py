@@ -1,0 +1,294 @@
+"""Answers: the exact words of the provision that answers, with its citation; or the plain word that nothing does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from sqlalchemy.orm import Session
+
+from core import clock
+from knowledge import abstention, documents, indexing, passages, provisions, sentences, validity
+from knowledge.models import Document
+from knowledge.provisions import Found
+from knowledge.question_words import content_mask, question_syllables
+from knowledge.references import Reference, named_documents, parse_references
+from knowledge.search.fusion import Hit, SearchResult
+from messaging.reply import Citation, Highlight, Suggestion
+
+MAX_CITATIONS = 3
+"""The provision that answers and up to two further ones."""
+
+FURTHER_SHARE = 0.8
+"""A further provision is shown when its score is at least this share of the best one's."""
+
+SUGGESTIONS = 3
+CANDIDATES = 12
+
+NOTHING_FOUND = "Tôi chưa tìm thấy quy định nào trả lời câu hỏi này, nên không trả lời thay."
+
+
+class NothingPublishedError(RuntimeError):
+    """There is no published document to answer from."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said to a question. Abstained: ``text`` says so, no citations, the nearest headings as suggestions."""
+
+    question: str
+    text: str
+    abstained: bool
+    citations: list[Citation] = field(default_factory=list)
+    suggestions: list[Suggestion] = field(default_factory=list)
+    latency_ms: float = 0.0
+
+
+def answer(session: Session, question: str, *, as_of: date | None = None) -> Answer:
+    """Answer *question* from the published documents in force on *as_of* (default: today).
+
+    A reference ("khoản 2 Điều 30 Điều lệ") goes straight to the provision. A document that the question names is
+    answered from even when it is not in force on that day; the answer then says what its status is.
+
+    Raises NothingPublishedError when nothing is published.
+    """
+    begun = time.perf_counter()
+    day = as_of or clock.today()
+    if not documents.any_published(session):
+        raise NothingPublishedError("nothing is published")
+    reply = _by_reference(session, question, day) or _by_search(session, question, day)
+    return Answer(
+        question=question,
+        text=reply.text,
+        abstained=reply.abstained,
+        citations=reply.citations,
+        suggestions=reply.suggestions,
+        latency_ms=round((time.perf_counter() - begun) * 1000, 2),
+    )
+
+
+def referenced(session: Session, question: str, day: date) -> list[Found]:
+    """The provisions that *question* names by number ("khoản 2 Điều 30 Điều lệ"), in force on *day* or in a document
+    that it names too.
+    """
+    return [place for _, places in _references(session, question, day) for place in places]
+
+
+def _references(session: Session, question: str, day: date) -> list[tuple[Reference, list[Found]]]:
+    resolved = []
+    for reference in parse_references(question):
+        if reference.article is None:
+            continue
+        named = _named(session, reference)
+        if named is not None and not named:
+            continue  # a document that we do not have: the search says what is near
+        places = provisions.at_reference(
+            session, article=reference.article, clause=reference.clause, point=reference.point, documents=named
+        )
+        in_force = [place for place in places if validity.in_force(place.document, day)]
+        if named:
+            resolved.append((reference, (in_force or places)[:1]))
+        elif in_force:
+            resolved.append((reference, in_force[:MAX_CITATIONS]))
+    return resolved
+
+
+def _by_reference(session: Session, question: str, day: date) -> Answer | None:
+    """The provisions that the question refers to by number; None when it refers to none that can be told."""
+    resolved = _references(session, question, day)
+    found = [place for _, places in resolved for place in places]
+    if not found:
+        return _missing(session, question, [reference for reference, _ in resolved])
+    references = [reference for reference, _ in resolved]
+    if len(found) == 1 and references[0].clause is None and _asks_more(question, references):
+        inside = _inside_article(session, question, found[0], day)
+        found = [inside] if inside else found
+    return _compose(session, question, found[:MAX_CITATIONS], day)
+
+
+def _missing(session: Session, question: str, references: Sequence[Reference]) -> Answer | None:
+    """Documents that we have, without the provisions that the question names in them; None when there are none."""
+    named = [(reference, (_named(session, reference) or [None])[0]) for reference in references]
+    missing = [(reference, document) for reference, document in named if document is not None]
+    if not missing:
+        return None
+    names = "; ".join(f"{reference_name(reference)} trong {documents.full_name(doc)}" for reference, doc in missing)
+    suggestions = [Suggestion(heading=doc.title, url=f"/documents/{doc.slug}") for _, doc in missing[:SUGGESTIONS]]
+    return Answer(question, f"Không có {names}.", abstained=True, suggestions=suggestions)
+
+
+def _named(session: Session, reference: Reference) -> list[Document] | None:
+    """The documents that the reference names; None when it names none."""
+    if reference.document_number is None and reference.document_hint is None:
+        return None
+    return provisions.documents_named(session, number=reference.document_number, hint=reference.document_hint)
+
+
+def reference_name(reference: Reference) -> str:
+    """How a reference is said: "điểm b khoản 2 Điều 30"."""
+    parts = [
+        f"điểm {reference.point}" if reference.point else "",
+        f"khoản {reference.clause}" if reference.clause else "",
+        f"Điều {reference.article}",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _asks_more(question: str, references: Sequence[Reference]) -> bool:
+    """Whether the question has content of its own beside the reference."""
+    rest = question
+    for reference in sorted(references, key=lambda entry: entry.start, reverse=True):
+        rest = rest[: reference.start] + " " + rest[reference.end :]
+    written, _ = question_syllables(indexing.restore(rest))
+    return sum(content_mask(written)) >= 3
+
+
+def _inside_article(session: Session, question: str, article: Found, day: date) -> Found | None:
+    """The clause of *article* that is nearest to the question."""
+    result = indexing.search(
+        session, question, as_of=_day_in_force(article.document, day), k=50, documents=[article.document.id]
+    )
+    ids = [hit.passage.id for hit in result.hits if hit.passage.article == article.provision.id]
+    return next(iter(provisions.load(session, ids[:1])), None)
+
+
+def _by_search(session: Session, question: str, day: date) -> Answer:
+    named = _named_in_question(session, question)
+    if named is not None:
+        result = indexing.search(session, question, as_of=_day_in_force(named, day), k=CANDIDATES, documents=[named.id])
+    else:
+        result = indexing.search(session, question, as_of=day, k=CANDIDATES)
+    decided = abstention.decide(question, result, indexing.parameters())
+    found = _still_valid(session, result.hits, day, named)
+    if not found or not decided.answered:
+        return _abstain(question, found)
+    best = result.hits[0]
+    further = [
+        place
+        for place, hit in zip(found[1:], _hits_of(found[1:], result), strict=True)
+        if hit.score >= FURTHER_SHARE * best.score and place.provision.article_id != found[0].provision.article_id
+    ]
+    return _compose(session, question, [found[0], *_one_for_each_article(further)][:MAX_CITATIONS], day)
+
+
+def _hits_of(places: Sequence[Found], result: SearchResult) -> list[Hit]:
+    by_id = {hit.passage.id: hit for hit in result.hits}
+    return [by_id[place.provision.id] for place in places]
+
+
+def _one_for_each_article(places: Sequence[Found]) -> list[Found]:
+    first: dict[int, Found] = {}
+    for place in places:
+        first.setdefault(place.provision.article_id or place.provision.id, place)
+    return list(first.values())
+
+
+def _named_in_question(session: Session, question: str) -> Document | None:
+    """The one document that the question names by its number, if there is one."""
+    for name in named_documents(question):
+        found = provisions.documents_named(session, number=name.number, hint=None)
+        if name.issued_on is not None:
+            found = [document for document in found if document.issued_on == name.issued_on]
+        if found:
+            return found[0]
+    return None
+
+
+def _day_in_force(document: Document, day: date) -> date:
+    """*day*, or the nearest day on which *document* is in force."""
+    begins = validity.first_day(document)
+    if begins is not None and day < begins:
+        return begins
+    if document.ended_on is not None and day >= document.ended_on:
+        return document.ended_on - timedelta(days=1)
+    return day
+
+
+def _still_valid(session: Session, hits: Sequence[Hit], day: date, named: Document | None) -> list[Found]:
+    """The hits as provisions, without what was withdrawn or ended since the index was built."""
+    places = provisions.load(session, [hit.passage.id for hit in hits])
+    return [
+        place
+        for place in places
+        if validity.in_force(place.document, day) or (named is not None and place.document.id == named.id)
+    ]
+
+
+def _abstain(question: str, near: Sequence[Found]) -> Answer:
+    suggestions = [
+        Suggestion(heading=f"{passages.label(place.provision)} — {place.document.title}", url=url(place))
+        for place in _one_for_each_article(near)[:SUGGESTIONS]
+    ]
+    return Answer(question, NOTHING_FOUND, abstained=True, suggestions=suggestions)
+
+
+def _compose(session: Session, question: str, found: Sequence[Found], day: date) -> Answer:
+    """The answer in words: where it stands, the quotation, what else to know."""
+    citations = [_cite(session, question, place) for place in found]
+    first = found[0]
+    lines = [f"{place_name(citations[0])}, {documents.full_name(first.document)}:", "", citations[0].quote]
+    notice = _status_notice(session, first.document, day)
+    if notice:
+        lines += ["", notice]
+    if len(citations) > 1:
+        lines += ["", "Xem thêm:"]
+        lines += [
+            f"- {place_name(citation)}, {documents.full_name(place.document)}"
+            for citation, place in zip(citations[1:], found[1:], strict=True)
+        ]
+    return Answer(question, "\n".join(lines), abstained=False, citations=citations)
+
+
+def _cite(session: Session, question: str, place: Found) -> Citation:
+    span = sentences.deciding_sentence(question, place.text, heading=place.provision.heading or "")
+    highlight = Highlight(start=span.start, end=span.end) if span else None
+    row = place.provision
+    if highlight is not None and row.kind == "clause":
+        row = provisions.point_at(session, row, place.start + highlight.start, place.start + highlight.end) or row
+    return Citation(
+        document=documents.cited(place.document),
+        article=row.article,
+        clause=row.clause,
+        point=row.point,
+        quote=place.text,
+        url=f"/documents/{place.document.slug}#{row.anchor}",
+        highlight=highlight,
+    )
+
+
+def url(place: Found) -> str:
+    """Where the reader shows a provision."""
+    return f"/documents/{place.document.slug}#{place.provision.anchor}"
+
+
+def place_name(citation: Citation) -> str:
+    """How a citation names the place: "Điểm b khoản 2 Điều 30"."""
+    parts = [
+        f"điểm {citation.point}" if citation.point else "",
+        f"khoản {citation.clause}" if citation.clause else "",
+        f"Điều {citation.article}" if citation.article else "",
+    ]
+    name = " ".join(part for part in parts if part) or "Văn bản"
+    return name[:1].upper() + name[1:]
+
+
+def _status_notice(session: Session, document: Document, day: date) -> str | None:
+    """What a member must know when the cited document is not simply in force."""
+    today = clock.today()
+    state = validity.status(document, today)
+    if state in ("replaced", "repealed"):
+        ended = f"từ ngày {document.ended_on:%d/%m/%Y}" if document.ended_on else ""
+        successor = session.get(Document, document.ended_by_id) if document.ended_by_id else None
+        by = f" bởi {documents.full_name(successor)}" if successor else ""
+        verb = "được thay thế" if state == "replaced" else "bị bãi bỏ"
+        return f"Lưu ý: văn bản này đã {verb}{by} {ended}, hiện không còn hiệu lực.".replace("  ", " ")
+    begins = validity.first_day(document)
+    if state == "not_yet" and begins:
+        return f"Lưu ý: văn bản này chưa có hiệu lực; có hiệu lực từ ngày {begins:%d/%m/%Y}."
+    if not validity.in_force(document, day):
+        return f"Lưu ý: văn bản này không có hiệu lực vào ngày {day:%d/%m/%Y}."
+    if state == "amended":
+        return "Lưu ý: văn bản này đã được sửa đổi, bổ sung; hãy xem thêm văn bản sửa đổi."
+    return None

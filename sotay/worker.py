@@ -1,0 +1,95 @@
+"""The worker: handles messages, refreshes the index, rescues the jobs of killed workers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from procrastinate import App, JobContext, PsycopgConnector, RetryStrategy
+
+from bot.actions.ask import answer_without_engine
+from core import database
+from knowledge import indexing
+from messaging import turns
+from messaging.reply import Reply
+from sotay.engine import LazyEngine
+
+log = logging.getLogger(__name__)
+
+CONCURRENCY = 16
+"""How many jobs are in hand at once; messages wait for the engine most of their time, indexing is serial (its lock)."""
+
+HEARTBEAT_SECONDS = 2
+STALLED_SECONDS = 6
+"""A worker silent for this long is dead, and its jobs are done again by another."""
+
+ATTEMPTS = 6
+APOLOGY = "Xin lỗi, hệ thống gặp trục trặc nên chưa trả lời được câu này. Đồng chí vui lòng hỏi lại sau ít phút."
+
+
+def handle_message(context: JobContext, inbox_id: int) -> None:
+    """Answer one message of the inbox. Whatever fails is tried again; in the end the member gets an apology."""
+    try:
+        turns.handle(inbox_id, engine=LazyEngine(), without_engine=answer_without_engine)
+    except Exception:
+        if context.job is None or context.job.attempts + 1 < ATTEMPTS:
+            raise
+        log.exception("message %d could not be answered", inbox_id)
+        turns.give_up(inbox_id, Reply(text=APOLOGY))
+
+
+def refresh_index() -> None:
+    """Bring the search index up to date with the published documents."""
+    indexing.refresh()
+
+
+def new_day(timestamp: int) -> None:
+    """Prepare the index of what is in force today; *timestamp* is the planned moment (Unix seconds)."""
+    log.info("index of a new day, planned for %d", timestamp)
+    indexing.refresh()
+
+
+def build_app() -> App:
+    """The procrastinate application with every task that rooms defer by name (``core.jobs.defer``)."""
+    app = App(connector=PsycopgConnector(conninfo=database.url(), min_size=2, max_size=8))
+    app.task(name="messaging.handle", pass_context=True, retry=RetryStrategy(max_attempts=ATTEMPTS, wait=1))(
+        handle_message
+    )
+    app.task(name="knowledge.refresh_index", queue="index", retry=RetryStrategy(max_attempts=10, wait=5))(refresh_index)
+    # Five past midnight in Vietnam: what is in force may have changed.
+    app.periodic(cron="5 17 * * *")(app.task(name="knowledge.new_day", queue="index", lock=indexing.LOCK)(new_day))
+    return app
+
+
+async def _rescue(app: App) -> None:
+    """Hand over the jobs of workers that were killed."""
+    while True:
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
+            log.warning("job %s of a dead worker starts again", job.id)
+            await app.job_manager.retry_job(job)
+
+
+async def run() -> None:
+    """Work until told to stop (SIGINT, SIGTERM); ends with an error when the database is lost, to be started again."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(CONCURRENCY + 4, "job"))
+    app = build_app()
+    async with app.open_async():
+        rescue = asyncio.create_task(_rescue(app))
+        work = asyncio.create_task(
+            app.run_worker_async(
+                concurrency=CONCURRENCY,
+                fetch_job_polling_interval=2,
+                delete_jobs="successful",
+                shutdown_graceful_timeout=10,
+                update_heartbeat_interval=HEARTBEAT_SECONDS,
+                stalled_worker_timeout=STALLED_SECONDS,
+            )
+        )
+        done, pending = await asyncio.wait({rescue, work}, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        for task in done:
+            task.result()

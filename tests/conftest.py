@@ -1,0 +1,77 @@
+"""What every test may use: the shared material, a data folder of the test run, an empty database, no network."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Before anything reads the settings: nothing of the user's own installation is touched.
+for variable in ("DATABASE_URL", "CHROMA_URL", "HOST", "PORT", "TLS", "DEMO"):
+    os.environ.pop(variable, None)
+
+
+@pytest.fixture(scope="session")
+def material() -> Path:
+    """The folder of laws, questions and payloads that are not part of the project (SOTAY_MATERIAL)."""
+    folder = os.environ.get("SOTAY_MATERIAL")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("SOTAY_MATERIAL does not name the folder of test material")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_network() -> Iterator[None]:
+    """Tests talk to this machine only."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not (
+            str(address[0]).startswith("127.") or address[0] in ("localhost", "::1")
+        ):
+            raise AssertionError(f"a test tried to reach {address[0]}")
+        connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of this test run, with its own database and vector store."""
+    from core import settings
+
+    folder = tmp_path_factory.mktemp("dữ liệu")
+    os.environ["SOTAY_DATA_DIR"] = str(folder)
+    settings.settings.cache_clear()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _schema(data_dir: Path) -> None:
+    from core import database
+
+    database.reset()
+    database.migrate()
+
+
+@pytest.fixture
+def database(_schema: None) -> Iterator[None]:
+    """A database with the schema and without rows."""
+    from sqlalchemy import text
+
+    from core.database import unit_of_work
+
+    yield
+    with unit_of_work() as session:
+        session.execute(
+            text(
+                "truncate conversation, inbox, outbox, choice, document, revision, provision, relation, embedding,"
+                " index_version, open_question, procrastinate_jobs restart identity cascade"
+            )
+        )

@@ -27,10 +27,10 @@ check: setup-tests
 	@scripts/check.sh
 
 bench: setup-tests
-	@scripts/bench.sh
+	@$(PYTHON) -m tests.benchmarks
 
 evaluate: setup-tests
-	@scripts/evaluate.sh
+	@$(PYTHON) -m tests.evaluation
 
 neural: setup
 	@"$$($(PYTHON3) scripts/setup.py --print-uv)" pip install --python $(PYTHON) --compile-bytecode -r requirements/neural.txt

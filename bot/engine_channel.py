@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
-from functools import wraps
 from typing import Any, NamedTuple
 
 from rasa.core.agent import Agent
@@ -32,7 +31,7 @@ from sanic.exceptions import InvalidUsage
 from sanic.request import Request
 from sanic.response import HTTPResponse, json
 
-SECRET_HEADER = "x-sotay-secret"
+SECRET_HEADER = "x-sotay-secret"  # noqa: S105 - the name of a header
 CHANNEL = "sotay"
 _MAX_TEXT = 4000  # code points; the application refuses longer messages before they come here
 
@@ -40,7 +39,7 @@ Handler = Callable[[Request], Awaitable[HTTPResponse]]
 OnMessage = Callable[[UserMessage], Awaitable[Any]]
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """The request is not what a route expects; the message says why."""
 
 
@@ -74,75 +73,70 @@ class SecretInput(InputChannel):  # type: ignore[misc]  # the engine is untyped
 
     def blueprint(self, on_new_message: OnMessage) -> Blueprint:
         """The routes of the module's docstring."""
-        routes = Blueprint("sotay_channel")
 
-        def guarded(handler: Handler) -> Handler:
-            @wraps(handler)
-            async def checked(request: Request) -> HTTPResponse:
-                given = request.headers.get(SECRET_HEADER, "")
-                if not hmac.compare_digest(given.encode(), self._secret):
-                    return json({"error": "forbidden"}, status=403)
-                agent = getattr(request.app.ctx, "agent", None)
-                if agent is None or not agent.is_ready():
-                    return json({"error": "loading"}, status=503)
-                try:
-                    return await handler(request)
-                except Malformed as error:
-                    return json({"error": str(error)}, status=400)
-
-            return checked
-
-        @routes.post("/messages")  # type: ignore[misc]  # untyped decorator
-        @guarded
         async def messages(request: Request) -> HTTPResponse:
             incoming = read_message(_body(request))
             if incoming.intent is not None:
-                check_intent(incoming.intent, request.app.ctx.agent.domain)
+                check_intent(incoming.intent, _agent(request).domain)
             output = CollectingOutputChannel()
             await on_new_message(user_message(incoming, output))
             if not output.messages:
                 return json({"error": "no reply"}, status=502)
             return json({"messages": output.messages})
 
-        @routes.post("/replies")  # type: ignore[misc]
-        @guarded
-        async def replies(request: Request) -> HTTPResponse:
-            body = _body(request)
-            sender, message_id = _string(body, "sender"), _string(body, "message_id")
-            agent: Agent = request.app.ctx.agent
-            async with agent.lock_store.lock(sender):  # a turn still running ends first
-                tracker = await agent.tracker_store.retrieve_full_tracker(sender)
-            output = CollectingOutputChannel()
-            for event in replies_to(message_id, list(tracker.events) if tracker else []):
-                await output.send_response(sender, event.message())
-            return json({"messages": output.messages or None})
-
-        @routes.post("/session")  # type: ignore[misc]
-        @guarded
-        async def session(request: Request) -> HTTPResponse:
-            sender = _string(_body(request), "sender")
-            agent: Agent = request.app.ctx.agent
-            async with agent.lock_store.lock(sender):
-                await agent.execute_action(sender, ACTION_SESSION_START_NAME, CollectingOutputChannel(), None, None)
-            return json({})
-
-        @routes.post("/forget")  # type: ignore[misc]
-        @guarded
-        async def forget(request: Request) -> HTTPResponse:
-            sender = _string(_body(request), "sender")
-            agent: Agent = request.app.ctx.agent
-            async with agent.lock_store.lock(sender):
-                delete_conversation(agent.tracker_store, sender)
-            return json({})
-
-        @routes.post("/parse")  # type: ignore[misc]
-        @guarded
-        async def parse(request: Request) -> HTTPResponse:
-            text = plain(_string(_body(request), "text"))
-            parsed = await request.app.ctx.agent.parse_message(text)
-            return json({"intent": parsed["intent"]["name"], "confidence": float(parsed["intent"]["confidence"])})
-
+        routes = Blueprint("sotay_channel")
+        for handler in (messages, replies, session, forget, parse):
+            routes.add_route(self._guarded(handler), f"/{handler.__name__}", methods=["POST"], name=handler.__name__)
         return routes
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def checked(request: Request) -> HTTPResponse:
+            given = request.headers.get(SECRET_HEADER, "")
+            if not hmac.compare_digest(given.encode(), self._secret):
+                return json({"error": "forbidden"}, status=403)
+            agent = _agent(request)
+            if agent is None or not agent.is_ready():
+                return json({"error": "loading"}, status=503)
+            try:
+                return await handler(request)
+            except MalformedError as error:
+                return json({"error": str(error)}, status=400)
+
+        return checked
+
+
+async def replies(request: Request) -> HTTPResponse:
+    """Rebuild the bot's messages to one message; a turn that still runs ends first (the conversation's lock)."""
+    body, agent = _body(request), _agent(request)
+    sender, message_id = _string(body, "sender"), _string(body, "message_id")
+    async with agent.lock_store.lock(sender):
+        tracker = await agent.tracker_store.retrieve_full_tracker(sender)
+    output = CollectingOutputChannel()
+    for event in replies_to(message_id, list(tracker.events) if tracker else []):
+        await output.send_response(sender, event.message())
+    return json({"messages": output.messages or None})
+
+
+async def session(request: Request) -> HTTPResponse:
+    """Begin a new session."""
+    sender, agent = _string(_body(request), "sender"), _agent(request)
+    async with agent.lock_store.lock(sender):
+        await agent.execute_action(sender, ACTION_SESSION_START_NAME, CollectingOutputChannel(), None, None)
+    return json({})
+
+
+async def forget(request: Request) -> HTTPResponse:
+    """Delete a conversation."""
+    sender, agent = _string(_body(request), "sender"), _agent(request)
+    async with agent.lock_store.lock(sender):
+        delete_conversation(agent.tracker_store, sender)
+    return json({})
+
+
+async def parse(request: Request) -> HTTPResponse:
+    """The intent of a text, without a conversation."""
+    parsed = await _agent(request).parse_message(plain(_string(_body(request), "text")))
+    return json({"intent": parsed["intent"]["name"], "confidence": float(parsed["intent"]["confidence"])})
 
 
 def plain(text: str) -> str:
@@ -154,20 +148,20 @@ def plain(text: str) -> str:
 
 
 def read_message(body: dict[str, Any]) -> Incoming:
-    """Check the body of ``POST messages``. Errors: Malformed."""
+    """Check the body of ``POST messages``. Errors: MalformedError."""
     sender, text = _string(body, "sender"), _string(body, "text", empty=True)
     intent, metadata = body.get("intent"), body.get("metadata")
     if intent is not None and not (isinstance(intent, str) and intent.isidentifier()):
-        raise Malformed("intent: a name or null")
+        raise MalformedError("intent: a name or null")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("message_id"), str):
-        raise Malformed("metadata: an object with message_id")
+        raise MalformedError("metadata: an object with message_id")
     return Incoming(sender, plain(text)[:_MAX_TEXT], intent, metadata)
 
 
 def check_intent(intent: str, domain: Domain) -> None:
-    """Buttons carry intents of the domain, never the engine's own ("restart", "session_start"). Errors: Malformed."""
+    """Buttons carry intents of the domain, never the engine's own ("restart", "session_start"). Errors: MalformedError."""
     if intent in DEFAULT_INTENTS or intent not in domain.intents:
-        raise Malformed(f"intent: {intent!r} is not an intent of the domain")
+        raise MalformedError(f"intent: {intent!r} is not an intent of the domain")
 
 
 def user_message(incoming: Incoming, output: CollectingOutputChannel) -> UserMessage:
@@ -208,7 +202,7 @@ def delete_conversation(store: TrackerStore, sender: str) -> None:
     """Delete every event of *sender*; the engine's stores offer no such call."""
     if isinstance(store, FailSafeTrackerStore):
         delete_conversation(store.fallback_tracker_store, sender)
-        store = store._tracker_store
+        store = store._tracker_store  # noqa: SLF001 - the wrapper has no other way in
     if isinstance(store, SQLTrackerStore):
         with store.session_scope() as session:
             session.query(store.SQLEvent).filter(store.SQLEvent.sender_id == sender).delete(synchronize_session=False)
@@ -219,18 +213,23 @@ def delete_conversation(store: TrackerStore, sender: str) -> None:
         raise TypeError(f"cannot delete conversations from {type(store).__name__}")
 
 
+def _agent(request: Request) -> Agent:
+    """The engine itself; None while it loads its model."""
+    return getattr(request.app.ctx, "agent", None)
+
+
 def _body(request: Request) -> dict[str, Any]:
     try:
         body = request.json
     except InvalidUsage as error:
-        raise Malformed("body: JSON expected") from error
+        raise MalformedError("body: JSON expected") from error
     if not isinstance(body, dict):
-        raise Malformed("body: a JSON object expected")
+        raise MalformedError("body: a JSON object expected")
     return body
 
 
 def _string(body: dict[str, Any], key: str, *, empty: bool = False) -> str:
     value = body.get(key)
     if not isinstance(value, str) or (not value and not empty):
-        raise Malformed(f"{key}: a string expected")
+        raise MalformedError(f"{key}: a string expected")
     return value

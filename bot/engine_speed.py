@@ -25,7 +25,7 @@ def compile_action_schema() -> None:
         validator.validate(result)
         return True
 
-    RemoteAction._validate_action_result = validate
+    RemoteAction._validate_action_result = validate  # noqa: SLF001 - the engine offers no other place
 
 
 class KeptEndpoint(EndpointConfig):  # type: ignore[misc]  # the engine is untyped
@@ -41,8 +41,8 @@ class KeptEndpoint(EndpointConfig):  # type: ignore[misc]  # the engine is untyp
     async def request(
         self,
         method: str = "post",
-        subpath: str | None = None,
-        content_type: str | None = "application/json",
+        subpath: str | None = None,  # noqa: ARG002 - the signature is the engine's
+        content_type: str | None = "application/json",  # noqa: ARG002
         compress: bool = False,
         **kwargs: Any,
     ) -> Any:

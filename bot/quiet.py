@@ -11,6 +11,7 @@ def prepare(data_dir: Path) -> None:
     home = data_dir / "engine"
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.environ.update(
+        HOME=str(home),  # the engine and Keras write settings of theirs into the home folder
         RASA_TELEMETRY_ENABLED="false",
         RASA_CACHE_DIRECTORY=str(home / "cache"),
         RASA_MAX_CACHE_SIZE="0",  # a training takes seconds; the cache only grows

@@ -7,7 +7,6 @@ models of earlier files are removed. Prints its path as the last line. Exit code
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -17,12 +16,12 @@ from bot.model import ROOT, model_path, models_folder
 from bot.quiet import prepare
 
 
-class TrainingFailed(Exception):
+class TrainingFailedError(Exception):
     """The engine could not make a model; its own messages stand above on standard error."""
 
 
 def train(data_dir: Path) -> Path:
-    """The path of the model for the present files, trained first if it does not exist. Errors: TrainingFailed."""
+    """The path of the model for the present files, trained first if it does not exist. Errors: TrainingFailedError."""
     target = model_path(data_dir)
     if target.exists():
         return target
@@ -44,8 +43,8 @@ def train(data_dir: Path) -> Path:
             force_training=True,
         )
         if result.code != 0 or result.model is None:
-            raise TrainingFailed(f"training ended with code {result.code}")
-        os.replace(result.model, target)
+            raise TrainingFailedError(f"training ended with code {result.code}")
+        Path(result.model).replace(target)
     for old in folder.glob("*.tar.gz"):
         if old != target:
             old.unlink(missing_ok=True)
@@ -59,7 +58,7 @@ def main() -> int:
     parser.add_argument("--data-dir", type=Path, required=True)
     try:
         model = train(parser.parse_args().data_dir.resolve())
-    except TrainingFailed as error:
+    except TrainingFailedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(model)

@@ -32,8 +32,8 @@ class Chroma(keeper.Service):
         return [sys.executable, "-c", _SERVER, "run", *options]
 
     def environment(self) -> dict[str, str]:
-        """Telemetry off, plain text in the log."""
-        return {**os.environ, "ANONYMIZED_TELEMETRY": "False", "NO_COLOR": "1"}
+        """Telemetry off; warnings only in the log, in plain text."""
+        return {**os.environ, "ANONYMIZED_TELEMETRY": "False", "NO_COLOR": "1", "RUST_LOG": "warn"}
 
     @property
     def _pid_file(self) -> Path:

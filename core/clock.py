@@ -25,7 +25,7 @@ def today() -> date:
 @contextmanager
 def fixed(moment: datetime) -> Iterator[None]:
     """Let the clock of this process stand at *moment* (aware) inside the block."""
-    global _fixed
+    global _fixed  # noqa: PLW0603 - the one place where time is kept
     if moment.tzinfo is None:
         raise ValueError("the clock takes aware times only")
     before, _fixed = _fixed, moment.astimezone(UTC)

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import httpx
 
-SECRET_HEADER = "X-Sotay-Secret"
+SECRET_HEADER = "X-Sotay-Secret"  # noqa: S105 - the name of a header
 """Carries the secret in both directions: to the engine's channel and, with its actions' calls, back."""
 
 HEALTH_TEXT = "xin chào"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from core.text import nfc
 from core.text.aligned import Aligned
 from ingest.lines import Line, ends_open
-from ingest.model import Provision
+from ingest.model import Kind, Provision
 from ingest.numbering import Value, follows, letter_value, number_value
 
 __all__ = ["find_clauses"]
@@ -22,7 +22,7 @@ _LIST_END = re.compile(r";(?:[ ]*(?:va|hoac))?$")
 
 @dataclass(slots=True)
 class _Item:
-    kind: str
+    kind: Kind
     number: str
     start: int
     end: int = 0
@@ -38,24 +38,20 @@ def find_clauses(aligned: Aligned, lines: list[Line], start: int, end: int, *, n
     """
     stretches = _stretches(lines, start, end)
     later = _numbers_ahead(aligned, stretches)
-    top = _Item("", number or "", start, end)
+    top = _Item("article", number or "", start, end)
     clause: _Item | None = None
     nested: _Item | None = None
     before: Line | None = None
     for index, (position, words, line) in enumerate(stretches):
-        found = None
         if not line.quoted and not ends_open(before):
             found = _clause_here(aligned, position, words, top, later[index])
             if found:
                 clause, nested = found[0], None
             elif found := _nested_here(position, words, top, clause):
                 nested = found[0]
-            if found:
-                position, words = found[1], words[found[1] - position :]
-            if point := _point_here(aligned, position, words, nested or clause or top, inline=found is not None):
-                found = point
-        if words or found:
-            before = line
+            rest = found[1] if found else position
+            _add_point(aligned, rest, words[rest - position :], nested or clause or top, inline=found is not None)
+        before = line
     _close(top, end)
     _release_tails(top, stretches)
     return [_provision(aligned, item) for item in top.children]
@@ -114,7 +110,7 @@ def _clause_here(
 
 
 def _nested_here(position: int, words: str, top: _Item, clause: _Item | None) -> tuple[_Item, int] | None:
-    """"8.1." in clause 8 or article 8, "3.5.2" in "3.5": the next one of its parent's."""
+    """A clause under a number: "8.1." in clause 8 or article 8, "3.5.2" in "3.5"; the next one of its parent's."""
     match = _NESTED.match(words) if words[:1].isdigit() else None
     if match is None:
         return None
@@ -140,25 +136,22 @@ def _open_item(item: _Item, number: str) -> _Item | None:
     return None
 
 
-def _point_here(
-    aligned: Aligned, position: int, words: str, parent: _Item, *, inline: bool
-) -> tuple[_Item, int] | None:
+def _add_point(aligned: Aligned, position: int, words: str, parent: _Item, *, inline: bool) -> None:
+    """Add the point that begins *words* to *parent*, if one does; on its clause's line (*inline*) only point a."""
     match = _POINT.match(words) if words[:1].islower() else None
     if match is None:
-        return None
+        return
     number = _number(aligned, position, match)
     value = letter_value(number)
     if value is None or (inline and value != (1, 0, 0)):
-        return None
+        return
     last = parent.last_child if parent.children and parent.children[-1].kind == "point" else None
     if parent.children and last is None:  # clauses already stand here: the letter belongs to none of them
-        return None
+        return
     if not follows(value, last, set()) or (last is None and value[0] != 1):
-        return None
-    item = _Item("point", number, position)
-    parent.children.append(item)
+        return
+    parent.children.append(_Item("point", number, position))
     parent.last_child = value
-    return item, position + match.end()
 
 
 def _close(item: _Item, end: int) -> None:
@@ -184,7 +177,7 @@ def _release_tails(item: _Item, stretches: list[tuple[int, str, Line]]) -> None:
     inside = [s for s in stretches if s[0] < last.end and s[2].last > last.start]
     if len(inside) < 2 or not inside[0][1].endswith("."):
         return
-    position, words, line = inside[1]
+    _, words, line = inside[1]
     if words[:1].isupper() and not line.quoted:
         last.end = line.start
 
@@ -195,7 +188,6 @@ def _last_words(stretches: list[tuple[int, str, Line]], start: int, end: int) ->
 
 def _provision(aligned: Aligned, item: _Item) -> Provision:
     start = aligned.start(item.start)
-    kind = "clause" if item.kind == "clause" else "point"
-    provision = Provision(kind, item.number, "", start, aligned.start(item.end), start, start)
+    provision = Provision(item.kind, item.number, "", start, aligned.start(item.end), start, start)
     provision.children = [_provision(aligned, child) for child in item.children]
     return provision

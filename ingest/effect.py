@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from itertools import islice, takewhile
 
 from core.text.aligned import Aligned
 from core.text.spans import find_spans
@@ -25,8 +26,11 @@ _PATTERNS = (
     re.compile(rf"{_ITSELF}\b(?P<between>[^.;:\n]{{1,160}}?)[ ]{_FORCE}{_WHEN}", re.IGNORECASE),
 )
 _HEAD_LINE = re.compile(rf"(?:ngay[ ]+)?{_FORCE}{_WHEN}", re.IGNORECASE)
-_ABOUT_OTHERS = re.compile(r"\bso[ ]+\d|\btruoc[ ]+ngay|\bkhong\b|\btru\b|\blien quan\b|\bdieu[ ]+\d|\bkhoan[ ]+\d", re.IGNORECASE)
+_ABOUT_OTHERS = re.compile(
+    r"\bso[ ]+\d|\btruoc[ ]+ngay|\bkhong\b|\btru\b|\blien quan\b|\bdieu[ ]+\d|\bkhoan[ ]+\d", re.IGNORECASE
+)
 _HEAD_LINES = 12
+_BODY = re.compile(r"\W*(?:(?:dieu|chuong|phan|muc)[ ]+[\dIVX]|phan[ ]+thu|can[ ]+cu|\d{1,3}\.|“)", re.IGNORECASE)
 
 
 def find_effective_date(text: str, issued_on: date | None) -> date | None:
@@ -45,11 +49,11 @@ def find_effective_date(text: str, issued_on: date | None) -> date | None:
                 continue
             if found := _day(aligned, match, issued_on):
                 return found
-    for line in [line for line in lines if line.words][:_HEAD_LINES]:
-        if (match := _HEAD_LINE.search(line.words)) and len(line.words) <= 300:
-            whole = _HEAD_LINE.search(aligned.plain, line.first, line.last)
-            if whole and (found := _day(aligned, whole, issued_on)):
-                return found
+    head = takewhile(lambda line: not _BODY.match(line.words), (line for line in lines if line.words))
+    for line in islice(head, _HEAD_LINES):
+        stated = _HEAD_LINE.search(aligned.plain, line.first, line.last) if len(line.words) <= 300 else None
+        if stated and (found := _day(aligned, stated, issued_on)):
+            return found
     return None
 
 

@@ -71,12 +71,19 @@ def article_heading(lines: list[Line], index: int, rest: int, limit: int) -> tup
             candidate = lines[following]
             return (candidate.first, candidate.last), candidate.last
         return (rest, rest), rest
-    if _INLINE_CLAUSE.match(words) or following is None or words.endswith((";", ":", "./.")):
+    if _INLINE_CLAUSE.match(words) or words.endswith((";", ":", "./.")):
         return (rest, rest), rest
+    if following is None:  # a short line without a full stop is a heading whose text is missing
+        short = len(words) <= 80 and not words.endswith((".", ",", ")"))
+        return ((rest, line.last), line.last) if short else ((rest, rest), rest)
     if words.endswith(".") and (len(words) > 80 or ". " in words):
         return (rest, rest), rest
     end, last = line.last, index
-    while following is not None and lines[following].last - rest <= _MAX_HEADING and _wrapped(lines, last, following, limit):
+    while (
+        following is not None
+        and lines[following].last - rest <= _MAX_HEADING
+        and _wrapped(lines, last, following, limit)
+    ):
         end, last = lines[following].last, following
         following = next((n for n in range(last + 1, limit) if lines[n].words), None)
     return (rest, end), end

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from core.text import fold
+
 __all__ = ["natural_case"]
 
 # Names that keep their capitals where the document itself does not show them in running text.
@@ -23,7 +25,7 @@ _NAMES = (
 _NAME_PATTERNS = tuple((re.compile(rf"\b{name}\b", re.IGNORECASE), name) for name in _NAMES)
 
 
-_ABBREVIATION = re.compile(r"[^\W\daeiouyàáảãạăâèéẻẽẹêìíỉĩịòóỏõọôơùúủũụưỳýỷỹỵ]{2,}", re.IGNORECASE)  # BCH, ĐH, TNCS
+_VOWEL = re.compile("[aeiouy]")  # BCH, ĐH, TNCS have none
 
 
 def natural_case(words: str, text: str, *, before: str = "") -> str:
@@ -40,7 +42,7 @@ def natural_case(words: str, text: str, *, before: str = "") -> str:
             found = " ".join(match.group(1).split())
             if not found.isupper():
                 return found[0].upper() + found[1:]
-    kept = [word if _ABBREVIATION.fullmatch(word) else word.lower() for word in words.split(" ")]
+    kept = [word.lower() if _VOWEL.search(fold(word)) else word for word in words.split(" ")]
     sentence = " ".join(kept)
     sentence = sentence[0].upper() + sentence[1:]
     for name_pattern, name in _NAME_PATTERNS:

@@ -9,7 +9,9 @@ __all__ = ["Line", "ends_open", "is_capitals", "split_lines"]
 
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|$)")
 # Markdown: quotation bar, heading marks, a list dash before a lettered point, emphasis.
-_OPENING_MARKS = re.compile(r"[ ]*(?:>[ ]*)*(?:#{1,6}[ ]+)?(?:[-*+][ ]+(?=(?:\*\*|__)?\w{1,3}\\?[.)]))?(?:\*{1,3}|_{1,3}(?=\w))?[ ]*")
+_OPENING_MARKS = re.compile(
+    r"[ ]*(?:>[ ]*)*(?:#{1,6}[ ]+)?(?:[-*+][ ]+(?=(?:\*\*|__)?\w{1,3}\\?[.)]))?(?:\*{1,3}|_{1,3}(?=\w))?[ ]*"
+)
 _CLOSING_MARKS = re.compile(r"(?:[ ]*(?:\*{1,3}|(?<=\w)_{1,3}|(?<= )#{1,6}))?[ ]*$")
 _MAX_QUOTED_LINES = 600
 """A quotation left open longer than this is a missing closing mark, not a quotation."""
@@ -56,34 +58,32 @@ def split_lines(plain: str) -> list[Line]:
 
 def _mark_quotations(lines: list[Line]) -> None:
     """Mark the lines of quotations that run over several lines (amending laws quote whole articles)."""
+    depths = [line.words.count("“") - line.words.count("”") for line in lines]
+    odd = [line.words.count('"') % 2 == 1 for line in lines]
     index = 0
     while index < len(lines):
         words = lines[index].words
-        curly = words.count("“") - words.count("”")
-        straight = words.count('"') % 2 == 1 and (words.startswith('"') or words.endswith((': "', ':"')))
-        if curly <= 0 and not straight:
-            if words.startswith(("“", '"')):
-                lines[index].quoted = True
-            index += 1
-            continue
-        end = _end_of_quotation(lines, index, curly=curly > 0)
+        opens = words.startswith(("“", '"'))
+        straight = odd[index] and (words.startswith('"') or words.endswith((': "', ':"')))
+        end = _end_of_quotation(depths, odd, index) if depths[index] > 0 or straight else None
         if end is None:
+            lines[index].quoted = opens and depths[index] <= 0 and not straight
             index += 1
             continue
-        for line in lines[index if words.startswith(("“", '"')) else index + 1 : end + 1]:
+        for line in lines[index if opens else index + 1 : end + 1]:
             line.quoted = True
         index = end + 1
 
 
-def _end_of_quotation(lines: list[Line], start: int, *, curly: bool) -> int | None:
-    depth = 0
-    for index in range(start, min(len(lines), start + _MAX_QUOTED_LINES)):
-        words = lines[index].words
-        if curly:
-            depth += words.count("“") - words.count("”")
-            if depth <= 0 and index > start:
-                return index
-        elif index > start and words.count('"') % 2 == 1:
+def _end_of_quotation(depths: list[int], odd: list[bool], start: int) -> int | None:
+    """The line that closes what line *start* opens; None if none near enough does."""
+    following = range(start + 1, min(len(depths), start + _MAX_QUOTED_LINES))
+    depth = depths[start]
+    if depth <= 0:
+        return next((index for index in following if odd[index]), None)
+    for index in following:
+        depth += depths[index]
+        if depth <= 0:
             return index
     return None
 

@@ -24,14 +24,18 @@ _NATIONAL = re.compile(
     r"CONG HOA XA HOI CHU NGHIA VIET NAM|DOC LAP ?[-–—] ?TU DO.*|DANG CONG SAN VIET NAM|DOAN TNCS HO CHI MINH"
 )
 _RULE = re.compile(r"[\W_]*")
-_NUMBER_LINE = re.compile(r"(?:(?:bo )?luat |nghi quyet |nghi dinh |quyet dinh |phap lenh )?so(?: hieu)?[ ]*:?[ ]*\d", re.IGNORECASE)
+_NUMBER_LINE = re.compile(
+    r"(?:(?:bo )?luat |nghi quyet |nghi dinh |quyet dinh |phap lenh )?so(?: hieu)?[ ]*:?[ ]*\d", re.IGNORECASE
+)
 _DATE_LINE = re.compile(
     r"(?P<place>[^\d;]{0,60}?)\b(?:ngay)[ ]+\d{1,2}(?:[ ]+thang[ ]+\d{1,2}[ ]+nam[ ]+\d{4}|([/.-])\d{1,2}\2\d{4})[.)]?$",
     re.IGNORECASE,
 )
 _TITLE_LINE = re.compile(rf"(?P<type>{TYPE_PATTERN})(?![\w])[ ]*(?P<rest>.*)", re.IGNORECASE)
 _NOT_A_TITLE = re.compile(r"(?:so[ ]*:|nay\b|trich\b)", re.IGNORECASE)
-_ISSUED_WITH = re.compile(r"\(?[ ]*(?:ban hanh )?kem theo|\(?[ ]*(?:da )?(?:duoc )?.{0,120}(?:thong qua|ban hanh)", re.IGNORECASE)
+_ISSUED_WITH = re.compile(
+    r"\(?[ ]*(?:ban hanh )?kem theo|\(?[ ]*(?:da )?(?:duoc )?.{0,120}(?:thong qua|ban hanh)", re.IGNORECASE
+)
 _CONTINUES_NAME = re.compile(r"(?:VA|TINH|THANH PHO|TP|QUAN|HUYEN|THI XA|XA|PHUONG|THI TRAN|KHOA|NHIEM KY)\b")
 _OF_ISSUER = re.compile(r"\bcua[ ]+(?P<issuer>[A-Z][^,.;()]{2,80})")
 _ADOPTED = re.compile(r"(?:thong qua|ban hanh)(?:[ ]+tai[^.;]{0,80})?,?[ ]+(?=ngay)", re.IGNORECASE)
@@ -139,10 +143,7 @@ def _type_and_subject(head: _Head, at: int, composed: str) -> tuple[str, str | N
     match = _TITLE_LINE.match(line.words)
     assert match is not None  # chosen by this pattern
     kind = type_named(match["type"]) or match["type"].capitalize()
-    if match["rest"]:
-        parts = [_without_number(head.original(at, match.start("rest")))]
-    else:
-        parts = []
+    parts = [_without_number(head.original(at, match.start("rest")))] if match["rest"] else []
     for index in range(at + 1, len(head.lines)):
         words = head.lines[index].words
         if _ends_subject(words, head.lines[index]):
@@ -196,9 +197,15 @@ def _opens_further(words: str) -> bool:
     return words.endswith((",", " VÀ", " CỦA", " VỀ"))
 
 
+_CONTINUES = ("Về", "Sửa", "Ban", "Hướng")
+
+
 def _title(kind: str | None, subject: str | None, head: _Head, name: str | None) -> str:
     if kind is not None:
-        return f"{kind} {subject}" if subject else kind
+        if subject is None:
+            return kind
+        continues = subject.split()[0] in _CONTINUES  # on a line of its own it begins with a capital, here it goes on
+        return f"{kind} {subject[:1].lower()}{subject[1:]}" if continues else f"{kind} {subject}"
     for index, line in enumerate(head.lines):
         words = line.words
         if len(words) <= _MAX_TITLE and not _NATIONAL.fullmatch(words) and any(c.isalnum() for c in words):
@@ -232,7 +239,9 @@ def _issued_on(head: _Head) -> date | None:
             dates = find_spans(head.original(index)).dates
             if dates:
                 return dates[-1].day
-    numbered = [i for i, line in enumerate(head.lines) if _NUMBER_LINE.match(line.words) or _ISSUED_WITH.match(line.words)]
+    numbered = [
+        i for i, line in enumerate(head.lines) if _NUMBER_LINE.match(line.words) or _ISSUED_WITH.match(line.words)
+    ]
     titled = [i for i, line in enumerate(head.lines) if _TITLE_LINE.match(line.words)]
     for index in numbered + titled:
         spans = find_spans(head.original(index))
@@ -259,7 +268,9 @@ def _issuer(head: _Head, title_at: int | None, composed: str) -> str | None:
     for index in range(end):
         words = head.lines[index].words
         mark = _NUMBER_LINE.match(words) is not None or re.match(r"(?i)so[ ]*:", words) is not None
-        if mark or (_RULE.fullmatch(words) and "*" in head.aligned.plain[head.lines[index].start : head.lines[index].next]):
+        if mark or (
+            _RULE.fullmatch(words) and "*" in head.aligned.plain[head.lines[index].start : head.lines[index].next]
+        ):
             if group:
                 best = group
                 break
@@ -295,5 +306,3 @@ def _signer(closing: str) -> str | None:
         elif office and _PERSON.fullmatch(words) and not type_named(words):
             found = head.original(index)
     return found
-
-

@@ -7,14 +7,13 @@ import hashlib
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
 
 import docx
 from docx.oxml.ns import qn
 from docx.oxml.xmlchemy import BaseOxmlElement
-from lxml.etree import LxmlError
 
 from core.text.aligned import Aligned
 from ingest.errors import (
@@ -135,7 +134,7 @@ def _docx_text(content: bytes) -> str:
         _check_unpacked_size(content)
         document = docx.Document(io.BytesIO(content))
         return "\n".join(_blocks(document.element.body))
-    except (zipfile.BadZipFile, KeyError, ValueError, LxmlError, ParseError, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, SyntaxError, NotImplementedError, EOFError) as error:
         raise BrokenFileError(f"not a readable DOCX ({type(error).__name__}: {error})") from error
 
 

@@ -33,14 +33,19 @@ _SENTENCE_END = re.compile(r"[.;](?=\s|$)(?<!\b\d\.)(?<!\b\d\d\.)(?<!\b\d\d\d\.)
 _MARKER = re.compile(r"\s*(?:Dieu \d+[a-z]?\s*[.:]|\d{1,3}[a-z]?[.)]|[a-z]\d?\)|[-–+*])?\s*", re.IGNORECASE)
 _ORDER = re.compile(r"(?:dong thoi|va|,|nay|ban hanh|ve viec|viec|toan bo|hieu luc|\s)*", re.IGNORECASE)
 _PASSIVE = re.compile(r"\b(?:duoc|bi|da|da duoc|nguoi|viec|quyen|de nghi|xem xet,?)\s*$", re.IGNORECASE)
-_HISTORY = re.compile(r"\b(?:sua doi|bo sung|thay the|bai bo|ban hanh)\b[^;]{0,60}?\b(?:theo|boi|bang)\s*$", re.IGNORECASE)
+_HISTORY = re.compile(
+    r"\b(?:sua doi|bo sung|thay the|bai bo|ban hanh)\b[^;]{0,60}?\b(?:theo|boi|bang)\s*$", re.IGNORECASE
+)
 _CONDITION = re.compile(r"\s*(?:khi|neu|truong hop|trong truong hop|trong thoi han)\b", re.IGNORECASE)
 _PART = re.compile(
-    r"\b(?:diem|khoan|dieu|muc|chuong|phan|cum tu|tu|doan|noi dung|phu luc|mot so|quy dinh (?:tai|cua|ve))\b", re.IGNORECASE
+    r"\b(?:diem|khoan|dieu|muc|chuong|phan|cum tu|tu|doan|noi dung|phu luc|mot so|quy dinh (?:tai|cua|ve))\b",
+    re.IGNORECASE,
 )
 _TYPE = re.compile(rf"\b{TYPE_PATTERN}\b(?!\s+(?:nay|khac|ve viec nay)\b)", re.IGNORECASE)
 _TYPE_AHEAD = rf"(?=(?-i:[A-Z]))(?={TYPE_PATTERN}\b)"
-_STOP = re.compile(rf";|:|\s(?:het|khong con|cham dut) hieu luc|(?:,|,?\s(?:va|hoac))\s+(?:cac\s+)?{_TYPE_AHEAD}", re.IGNORECASE)
+_STOP = re.compile(
+    rf";|:|\s(?:het|khong con|cham dut) hieu luc|(?:,|,?\s(?:va|hoac))\s+(?:cac\s+)?{_TYPE_AHEAD}", re.IGNORECASE
+)
 # Words that end a name; with accents, which tell "trừ" from "Cư trú" and "được" from "Luật Dược".
 _STOP_WORD = re.compile(r"\s(?:thay thế|bãi bỏ|có hiệu lực|như sau|trừ)\b", re.IGNORECASE)
 _TITLE_END = re.compile(
@@ -49,13 +54,17 @@ _TITLE_END = re.compile(
 )
 _BEFORE_NUMBER = re.compile(r"(?P<title>\s(?:[^;:.(]{0,160}?\s)??)(?:số|SỐ)\s*:?\s*\d")
 # Types of which an organisation has one of a title; there are many decisions and resolutions.
-_STANDING = frozenset({"Hiến pháp", "Bộ luật", "Luật", "Pháp lệnh", "Điều lệ", "Quy chế", "Quy định", "Nội quy", "Quy trình", "Thể lệ"})
+_STANDING = frozenset(
+    {"Hiến pháp", "Bộ luật", "Luật", "Pháp lệnh", "Điều lệ", "Quy chế", "Quy định", "Nội quy", "Quy trình", "Thể lệ"}
+)
 # "Luật khác", "Quyết định của Ban Chấp hành" name no document.
 _NO_TITLE = frozenset(
-    ["của", "có", "khác", "liên", "trước", "được", "đã", "do", "và", "trái", "hiện", "phải", "nào", "về", "sau", "trên"]
+    ["của", "có", "khác", "liên", "trước", "được", "đã", "do", "và", "trái", "hiện", "phải", "nào", "sau", "trên"]
 )
 _FURTHER_NUMBER = re.compile(r"(?:,|\bva|\bhoac)\s+(?:so\s*:?\s*)?$", re.IGNORECASE)
-_DOCUMENTS = re.compile(rf"\b(?:cac|nhung|mot so|toan bo)\b.{{0,40}}\b(?:van ban|quy dinh|dieu|{TYPE_PATTERN})\b", re.IGNORECASE)
+_DOCUMENTS = re.compile(
+    rf"\b(?:cac|nhung|mot so|toan bo)\b.{{0,40}}\b(?:van ban|quy dinh|dieu|{TYPE_PATTERN})\b", re.IGNORECASE
+)
 _ABOUT = re.compile(r"\b(?:ve|quy dinh|huong dan|ban hanh)\s", re.IGNORECASE)
 
 
@@ -120,6 +129,9 @@ def _sentences(aligned: Aligned, plain: str, root: Provision, itself: re.Pattern
             return
         position = start
         act = inherited
+        if provision.heading:  # a heading is a sentence of its own, without a full stop
+            position = to_plain(provision.heading_end)
+            yield _Sentence(start, position, itself)
         for child in [*provision.children, None]:
             stop = to_plain(child.start) if child else end
             for sentence in _split(plain, position, stop, itself):
@@ -307,7 +319,11 @@ def _describe(
     if before_number and not re.search(r"\b(?:ngày|được|ban hành|năm)\b", before_number["title"]):
         title_stop = before_number.end("title")
     number = spans.numbers[0] if spans.numbers else None
-    if number and not re.search(r"\bso\s*:?\s*$", segment[: to_plain(number.start)], re.IGNORECASE) and number.start > type_length + 2:
+    if (
+        number
+        and not re.search(r"\bso\s*:?\s*$", segment[: to_plain(number.start)], re.IGNORECASE)
+        and number.start > type_length + 2
+    ):
         number = None
     day = next((d for d in spans.dates if number is None or number.end <= d.start <= number.end + 12), None)
     if number is None and day is not None and to_plain(day.start) > title_stop + 3:
@@ -349,7 +365,11 @@ def _merged(relations: list[Relation]) -> Iterator[Relation]:
     """Without repetitions: the same document by title alone beside its number, or twice with the same number."""
     seen: set[tuple[object, ...]] = set()
     for relation in relations:
-        key = (relation.kind, relation.number, relation.issued_on if relation.number else (relation.issued_on, fold(relation.title or "")))
+        key = (
+            relation.kind,
+            relation.number,
+            relation.issued_on if relation.number else (relation.issued_on, fold(relation.title or "")),
+        )
         twin = relation.number is None and any(
             other.kind == relation.kind
             and other.number is not None

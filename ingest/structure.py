@@ -53,7 +53,9 @@ _APPENDIX = re.compile(
     r"(?P<word>PHU LUC|Phu luc)(?:[ ]+(?:so|SO))?[ ]*(?P<number>[IVXLC]{1,6}|\d{1,3}[A-Za-z]?|[A-Z])?(?![\w])"
     r"(?P<mark>[ ]*(?:\.|:|[-–—]))?(?:\*\*|__)?[ ]*"
 )
-_FORM = re.compile(r"(?:Mau|MAU)(?:[ ]+(?:so|SO))?[ ]+(?P<number>\d{1,3}\w{0,3}(?:[./-]\w{1,8})*)[ ]*(?:[.:]|[-–—]|$)[ ]*")
+_FORM = re.compile(
+    r"(?:Mau|MAU)(?:[ ]+(?:so|SO))?[ ]+(?P<number>\d{1,3}\w{0,3}(?:[./-]\w{1,8})*)[ ]*(?:[.:]|[-–—]|$)[ ]*"
+)
 _ISSUED_WITH = re.compile(r"\(?(?:ban hanh )?kem theo", re.IGNORECASE)
 _CLOSING = re.compile(
     r"(?:Bo luat|Luat|Hien phap|Phap lenh|Nghi quyet|Dieu le|Quy che|Quy dinh)(?: [\w,]+){0,8}? nay (?:da )?duoc "
@@ -117,6 +119,7 @@ def _boundary(aligned: Aligned, position: int) -> int:
 def _provision(aligned: Aligned, mark: _Mark, end: int) -> Provision:
     start, stop = _boundary(aligned, mark.start), _boundary(aligned, end)
     left, right = mark.heading
+    right = left + len(aligned.plain[left : min(right, end)].rstrip())  # the next heading may have cut it short
     heading_start = aligned.start(left) if left < right else start
     heading_end = aligned.end(right) if left < right else start
     heading = " ".join(nfc(aligned.text[heading_start:heading_end]).replace("*", "").replace("\\", "").split())
@@ -132,7 +135,8 @@ def _find_marks(aligned: Aligned, lines: list[Line]) -> list[_Mark]:
         if opening is not None:
             marks.append(opening)
         found = _scope_marks(aligned, lines, [a for a in articles if first <= a.line < last], first, last)
-        if (number == 0 and found and found[0].start > 0) or (number == 0 and not found and len(scopes) > 1):
+        before = found[0].line if found else last
+        if number == 0 and before > 0 and (found or len(scopes) > 1):
             marks.append(_Mark(0, "preamble", None, 0, (0, 0), 0))
         marks.extend(found)
     return marks
@@ -195,7 +199,11 @@ def _opening(
     if match := _APPENDIX.match(line.words):
         rest = line.words[match.end() :]
         plain_title = not rest or match["mark"] is not None or rest[:1].isupper() or rest.startswith("(")
-        if plain_title and (line.words.startswith("PHU LUC") or signed or not rest) and not ends_open(_before(lines, index)):
+        if (
+            plain_title
+            and (line.words.startswith("PHU LUC") or signed or not rest)
+            and not ends_open(_before(lines, index))
+        ):
             return _titled(lines, index, "appendix", match["number"], line.first + match.end())
     if signed and (match := _FORM.match(line.words)):
         return _titled(lines, index, "appendix", match["number"], line.first + match.end())
@@ -257,7 +265,7 @@ def _division(aligned: Aligned, lines: list[Line], index: int) -> _Mark | None:
 
 
 def _lettered_divisions(aligned: Aligned, lines: list[Line], first: int, last: int) -> list[_Mark]:
-    """"A." and "I-" headings of documents without articles (resolutions, plans, appendices), in counting order."""
+    """Headings "A." and "I-" of documents without articles (resolutions, plans, appendices), in counting order."""
     found: list[_Mark] = []
     last_letter, last_roman = 0, 0
     for index in range(first, last):
@@ -284,18 +292,16 @@ def _titled_here(lines: list[Line], index: int, kind: Kind, number: str, rest: i
     return _Mark(index, kind, number, lines[index].start, heading, body)
 
 
-def _closing(
-    lines: list[Line], last_article: int | None, first: int, last: int, marks: list[_Mark]
-) -> _Mark | None:
+def _closing(lines: list[Line], last_article: int | None, first: int, last: int, marks: list[_Mark]) -> _Mark | None:
     """Adoption, signature and recipients after the last article (or at the end of a document without articles)."""
     start = last_article + 1 if last_article is not None else max(first, (marks[-1].line + 1) if marks else last - 40)
     for index in range(start, last):
         line = lines[index]
         if line.quoted or not _CLOSING.match(line.words):
             continue
-        while index - 1 > start and (not lines[index - 1].words or _RULE.fullmatch(lines[index - 1].words)):
-            index -= 1
-        while not lines[index].words:
-            index += 1
-        return _Mark(index, "closing", None, lines[index].start, (0, 0), lines[index].start)
+        begin = index  # a rule above it is the closing's
+        while begin - 1 > start and (not lines[begin - 1].words or _RULE.fullmatch(lines[begin - 1].words)):
+            begin -= 1
+        begin = next(n for n in range(begin, index + 1) if lines[n].words)
+        return _Mark(begin, "closing", None, lines[begin].start, (0, 0), lines[begin].start)
     return None

@@ -48,7 +48,7 @@ _BY_FOLDED = {fold(name): name for name in TYPES}
 TYPE_PATTERN = "(?:" + "|".join(sorted((name.replace(" ", "[ ]+") for name in _BY_FOLDED), key=len, reverse=True)) + ")"
 """Regular expression (folded, for use with IGNORECASE) that matches a type's name."""
 
-TYPE_IN_CAPITALS = re.compile(TYPE_PATTERN.upper().replace("(?:", "(?:", 1))
+TYPE_IN_CAPITALS = re.compile(TYPE_PATTERN.upper())
 """A line that is nothing but a type's name, in capitals without accents."""
 
 

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from sqlalchemy.orm import Session
 
 from core import clock
+from core.text import syllables
 from knowledge import abstention, documents, indexing, passages, provisions, sentences, validity
 from knowledge.models import Document
 from knowledge.provisions import Found
@@ -23,6 +24,9 @@ MAX_CITATIONS = 3
 
 FURTHER_SHARE = 0.8
 """A further provision is shown when its score is at least this share of the best one's."""
+
+LONGEST_QUOTE = 4000
+"""Characters; of a longer article only what stands above its clauses is quoted."""
 
 SUGGESTIONS = 3
 CANDIDATES = 12
@@ -70,17 +74,13 @@ def answer(session: Session, question: str, *, as_of: date | None = None) -> Ans
 
 
 def referenced(session: Session, question: str, day: date) -> list[Found]:
-    """The provisions that *question* names by number ("khoản 2 Điều 30 Điều lệ"), in force on *day* or in a document
-    that it names too.
-    """
+    """The provisions that *question* names by number, in force on *day* or in a document that it names as well."""
     return [place for _, places in _references(session, question, day) for place in places]
 
 
 def _references(session: Session, question: str, day: date) -> list[tuple[Reference, list[Found]]]:
     resolved = []
     for reference in parse_references(question):
-        if reference.article is None:
-            continue
         named = _named(session, reference)
         if named is not None and not named:
             continue  # a document that we do not have: the search says what is near
@@ -110,8 +110,7 @@ def _by_reference(session: Session, question: str, day: date) -> Answer | None:
 
 def _missing(session: Session, question: str, references: Sequence[Reference]) -> Answer | None:
     """Documents that we have, without the provisions that the question names in them; None when there are none."""
-    named = [(reference, (_named(session, reference) or [None])[0]) for reference in references]
-    missing = [(reference, document) for reference, document in named if document is not None]
+    missing = [(reference, document) for reference in references for document in (_named(session, reference) or [])[:1]]
     if not missing:
         return None
     names = "; ".join(f"{reference_name(reference)} trong {documents.full_name(doc)}" for reference, doc in missing)
@@ -155,12 +154,12 @@ def _inside_article(session: Session, question: str, article: Found, day: date) 
 
 
 def _by_search(session: Session, question: str, day: date) -> Answer:
-    named = _named_in_question(session, question)
+    named, rest = _named_in_question(session, question)
     if named is not None:
-        result = indexing.search(session, question, as_of=_day_in_force(named, day), k=CANDIDATES, documents=[named.id])
+        result = indexing.search(session, rest, as_of=_day_in_force(named, day), k=CANDIDATES, documents=[named.id])
     else:
         result = indexing.search(session, question, as_of=day, k=CANDIDATES)
-    decided = abstention.decide(question, result, indexing.parameters())
+    decided = abstention.decide(rest, result, indexing.parameters())
     found = _still_valid(session, result.hits, day, named)
     if not found or not decided.answered:
         return _abstain(question, found)
@@ -185,15 +184,16 @@ def _one_for_each_article(places: Sequence[Found]) -> list[Found]:
     return list(first.values())
 
 
-def _named_in_question(session: Session, question: str) -> Document | None:
-    """The one document that the question names by its number, if there is one."""
+def _named_in_question(session: Session, question: str) -> tuple[Document | None, str]:
+    """The document that the question names by its number, and the question without its name."""
     for name in named_documents(question):
         found = provisions.documents_named(session, number=name.number, hint=None)
         if name.issued_on is not None:
-            found = [document for document in found if document.issued_on == name.issued_on]
+            found = [document for document in found if document.issued_on in (name.issued_on, None)]
         if found:
-            return found[0]
-    return None
+            rest = f"{question[: name.start]} {question[name.end :]}"
+            return found[0], rest if syllables(rest) else found[0].title
+    return None, question
 
 
 def _day_in_force(document: Document, day: date) -> date:
@@ -226,6 +226,9 @@ def _abstain(question: str, near: Sequence[Found]) -> Answer:
 
 def _compose(session: Session, question: str, found: Sequence[Found], day: date) -> Answer:
     """The answer in words: where it stands, the quotation, what else to know."""
+    found = [
+        provisions.without_clauses(session, place) if len(place.text) > LONGEST_QUOTE else place for place in found
+    ]
     citations = [_cite(session, question, place) for place in found]
     first = found[0]
     lines = [f"{place_name(citations[0])}, {documents.full_name(first.document)}:", "", citations[0].quote]

@@ -22,13 +22,16 @@ from knowledge.abstention import Features, Model, Parameters
 
 __all__ = [
     "MINIMUM",
+    "PRIOR",
     "Calibration",
     "CalibrationError",
     "Example",
     "Probe",
     "Rates",
     "calibrate",
+    "fit",
     "read_examples",
+    "untrained",
 ]
 
 MINIMUM = 20
@@ -36,10 +39,12 @@ MINIMUM = 20
 ANSWERED = 0.95
 """Share of the answerable questions that the threshold lets through."""
 
+PRIOR = 8.0
+"""Precision of the prior around the starting coefficients."""
+
 _FOLDS = 5
-_PRIOR = 8.0
-"""Precision of the prior around the starting coefficients, in units of one standard deviation of each feature."""
-_STEPS = 50
+_STEPS = 100
+_TOLERANCE = 1e-8
 
 Probe: TypeAlias = Callable[[str], Features | None]
 """Searches a question and measures the result (``abstention.features``); None when nothing was found."""
@@ -132,7 +137,7 @@ def calibrate(examples: Iterable[Example], probe: Probe, base: Parameters) -> Ca
         raise CalibrationError("the search finds nothing for most of these questions: publish the documents first")
     labels = answerable[found]
     return Calibration(
-        parameters=replace(base, dense=_fitted(base.dense, values, labels)),
+        parameters=replace(base, dense=fit(base.dense, values, labels)),
         answerable=counts[True],
         unanswerable=counts[False],
         nothing_found=int((answerable & ~found).sum()),
@@ -154,7 +159,7 @@ def _out_of_fold(base: Model, values: Floats, labels: Flags) -> Flags:
     """Whether each example is answered by a model and a threshold fitted without its fold."""
     answered = np.zeros(len(labels), dtype=np.bool_)
     for fold in _folds(labels):
-        model = _fitted(base, values[~fold], labels[~fold])
+        model = fit(base, values[~fold], labels[~fold])
         answered[fold] = _log_odds(model, values[fold]) >= _logit(model.threshold)
     return answered
 
@@ -167,25 +172,45 @@ def _folds(labels: Flags) -> list[Flags]:
     return [number == fold for fold in range(_FOLDS)]
 
 
-def _fitted(base: Model, values: Floats, labels: Flags) -> Model:
+def untrained(model: Model) -> Model:
+    """*model* that knows nothing but the scales of its features: where an evaluation starts that fits out of fold."""
+    return replace(
+        model,
+        bias=0.0,
+        threshold=0.5,
+        coefficients={name: replace(entry, weight=0.0) for name, entry in model.coefficients.items()},
+    )
+
+
+def fit(base: Model, values: Floats, labels: Flags, *, prior: float = PRIOR) -> Model:
     """*base* moved towards the examples (maximum a posteriori, Newton's method), with its threshold set anew.
 
-    *values* has a row for each example and a column for each of the model's coefficients, in their order. Both kinds
-    of examples weigh the same, however many there are.
+    *values* has a row for each example and a column for each of the model's coefficients, in their order; *labels*
+    holds True for answerable, both kinds present. Both kinds weigh the same, however many there are. *prior* is the
+    precision of the Gaussian prior around *base*, in standard deviations of each feature.
     """
     scales = np.array([entry.scale for entry in base.coefficients.values()])
     start = np.array([base.bias, *(entry.weight * entry.scale for entry in base.coefficients.values())])
     design = np.column_stack([np.ones(len(values)), values / scales])
     importance = np.where(labels, 0.5 / labels.mean(), 0.5 / (~labels).mean())
-    precision = np.array([_PRIOR / 4, *np.full(len(scales), _PRIOR)])
+    precision = np.array([prior / 4, *np.full(len(scales), prior)])
     current = start.copy()
+
+    def loss(point: Floats) -> float:
+        margins = np.where(labels, -1, 1) * (design @ point)
+        prior = precision @ (point - start) ** 2 / 2
+        return float(importance @ np.logaddexp(0, margins) + prior)
+
     for _ in range(_STEPS):
         probability = _sigmoid(design @ current)
         gradient = design.T @ (importance * (probability - labels)) + precision * (current - start)
         curvature = (design * (importance * probability * (1 - probability))[:, None]).T @ design + np.diag(precision)
         step = np.linalg.solve(curvature, gradient)
-        current -= step
-        if float(np.abs(step).max()) < 1e-9:
+        # Far from the optimum a full step may overshoot.
+        while (shift := float(np.abs(step).max())) > _TOLERANCE and loss(current - step) > loss(current):
+            step /= 2
+        current = current - step
+        if shift <= _TOLERANCE:
             break
     moved = replace(
         base,

@@ -192,18 +192,18 @@ def _add_provisions(session: Session, revision_id: int, root: ingest.Provision) 
         rows[id(node)] = row
     session.execute(
         insert(Provision),
-        [{column: getattr(row, column) for column in Provision.__table__.columns.keys()} for row in rows.values()],
+        [{column.key: getattr(row, column.key) for column in Provision.__table__.columns} for row in rows.values()],
     )
 
 
 def _counts(session: Session, revision_id: int) -> tuple[int, int]:
     """The numbers of articles and clauses of a revision."""
     rows = session.execute(
-        select(Provision.kind, func.count())
+        select(Provision.kind, func.count().label("number"))
         .where(Provision.revision_id == revision_id, Provision.kind.in_(("article", "clause")))
         .group_by(Provision.kind)
     )
-    counts = {kind: number for kind, number in rows}
+    counts: dict[str, int] = {row.kind: row.number for row in rows}
     return counts.get("article", 0), counts.get("clause", 0)
 
 
@@ -288,7 +288,7 @@ def get_published(session: Session, slug: str) -> DocumentView | None:
     return DocumentView(summary=summary, text=revision.text, root=_tree(rows), sha256=revision.sha256)
 
 
-def _published_documents() -> Select[tuple[Document]]:
+def _published_documents() -> Select[Document]:
     return select(Document).join(Revision, Revision.document_id == Document.id).where(Revision.state == "published")
 
 

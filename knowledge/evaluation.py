@@ -36,7 +36,7 @@ class Example:
 def read_examples(path: Path) -> list[Example]:
     """Read lines ``{"question", "relevant": [{"document", "article"}]}``. Raises EvaluationFileError."""
     examples = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
         if not line.strip():
             continue
         try:

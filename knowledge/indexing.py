@@ -23,9 +23,9 @@ from sqlalchemy.orm import Session
 from core import chroma, clock, database, jobs
 from core.database import unit_of_work
 from core.settings import settings
-from knowledge import abstention, passages
+from knowledge import abstention, passages, sentences
 from knowledge.models import Embedding, IndexVersion
-from knowledge.search.embedding import Embedder, load_embeddings
+from knowledge.search.embedding import ArrayEmbeddings, load_embeddings
 from knowledge.search.fusion import SearchResult
 from knowledge.search.index import IndexBroken, SearchIndex
 from knowledge.search.vectors import VectorStore, VectorStoreUnavailable
@@ -140,14 +140,14 @@ def _folder() -> Path:
 
 
 @lru_cache(maxsize=1)
-def embedder() -> Embedder:
+def embedder() -> ArrayEmbeddings:
     """The embedding model of the settings, loaded once in a process."""
     return load_embeddings(settings().embedding_model, settings().data_dir / "models")
 
 
 @lru_cache(maxsize=1)
 def _store() -> VectorStore:
-    return VectorStore(settings().chroma_url or chroma.ensure(settings().data_dir), embedder())
+    return VectorStore(lambda: settings().chroma_url or chroma.ensure(settings().data_dir), embedder())
 
 
 def _current(session: Session) -> SearchIndex | None:
@@ -180,16 +180,21 @@ def restore(question: str) -> str:
     return index.restore(question) if index else question
 
 
+def calibration_file() -> Path:
+    """Where ``sotay calibrate`` keeps its numbers."""
+    return settings().data_dir / "calibration.json"
+
+
 def parameters() -> abstention.Parameters:
     """The numbers of abstention: those of ``sotay calibrate`` where there are any, else those of the product."""
-    path = settings().data_dir / "calibration.json"
+    path = calibration_file()
     changed = path.stat().st_mtime_ns if path.is_file() else 0
     return _parameters(path if changed else None, changed)
 
 
 @lru_cache(maxsize=2)
 def _parameters(path: Path | None, _changed: int) -> abstention.Parameters:
-    return abstention.load_parameters(path) if path else abstention.defaults()
+    return abstention.load_parameters(path)
 
 
 def warm_up() -> None:
@@ -197,6 +202,7 @@ def warm_up() -> None:
     with suppress(VectorStoreUnavailable):
         if _is_damaged():
             refresh(only_if_behind=False)
+    sentences.split_sentences("Điều lệ.")
     with unit_of_work() as session:
         search(session, "điều lệ", as_of=clock.today(), k=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -41,34 +42,54 @@ def _passages(document: Document, text: str, rows: Sequence[Provision]) -> Itera
     for row in rows:
         if row.parent_id is not None:
             children[row.parent_id].append(row)
-    for row in units(rows[0], children):
-        start, end = content_span(text, row.start, row.end)
-        if start == end:
-            continue
+    for row, words in units(text, rows[0], children):
         yield Passage(
             id=row.id,
             article=row.article_id or row.id,
             document=document.id,
             heading=heading(document, row, by_id),
-            text=text[start:end],
+            text=words,
             valid_from=begins.toordinal() if begins else ALWAYS,
             valid_to=document.ended_on.toordinal() if document.ended_on else OPEN_END,
         )
 
 
-def units(node: Provision, children: dict[int, list[Provision]]) -> Iterator[Provision]:
-    """The provisions that are passages: clauses, articles without clauses, and in what has no articles the lowest units
-    above the points.
+def units(text: str, node: Provision, children: dict[int, list[Provision]]) -> Iterator[tuple[Provision, str]]:
+    """The provisions that are passages, with the words that are indexed for each.
+
+    Clauses, articles without clauses, and in what has no articles the lowest units above the points, with all their
+    words; and whatever stands above those with words of its own (an article's introduction), with these words only.
     """
     if node.kind in _NEVER_QUOTED:
         return
-    below = [child for child in children[node.id] if child.kind not in _NEVER_QUOTED]
-    divided = [child for child in below if child.kind != "point"]
-    if node.kind in ("clause", "point") or not divided:
-        yield node
+    divided = [child for child in children[node.id] if child.kind != "point" and child.kind not in _NEVER_QUOTED]
+    if node.kind == "point" or not divided:
+        start, end = content_span(text, node.start, node.end)
+        if start < end:
+            yield node, text[start:end]
         return
+    own = own_words(text, node, children[node.id])
+    if own:
+        yield node, own
     for child in divided:
-        yield from units(child, children)
+        yield from units(text, child, children)
+
+
+def own_words(text: str, node: Provision, children: Sequence[Provision]) -> str:
+    """What stands in *node* beside its label, its heading and what is divided off, pieces joined by a line break."""
+    position = max(node.start, node.heading_end or node.start)
+    pieces = []
+    for child in children:
+        pieces.append(text[position : child.start])
+        position = child.end
+    pieces.append(text[position : node.end])
+    if not node.heading:
+        pieces[0] = _LABEL.sub("", pieces[0], count=1)
+    return "\n".join(piece.strip() for piece in pieces if any(character.isalnum() for character in piece))
+
+
+_LABEL = re.compile(r"^\W*\w+\s+[\w.]+[.:]?\s*")
+"""A label without a heading ("Điều 5.", "Chương II"), decomposed or not."""
 
 
 def heading(document: Document, row: Provision, by_id: dict[int, Provision]) -> str:

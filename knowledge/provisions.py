@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import Select, func, select
@@ -35,7 +35,7 @@ def load(session: Session, provision_ids: Sequence[int]) -> list[Found]:
     return [found[key] for key in wanted if key in found]
 
 
-def _published() -> Select[tuple[Provision, Document, str]]:
+def _published() -> Select[Provision, Document, str]:
     """Provisions of published revisions; the words are cut out in the database, texts are long."""
     words = func.substr(Revision.text, Provision.start + 1, Provision.end - Provision.start)
     return (
@@ -51,6 +51,16 @@ def _found(provision: Provision, document: Document, words: str) -> Found:
     return Found(provision, document, words[start:end], provision.start + start)
 
 
+def without_clauses(session: Session, place: Found) -> Found:
+    """*place* cut before its first clause: what stands above the clauses of a long article."""
+    first = session.scalar(
+        select(func.min(Provision.start)).where(Provision.parent_id == place.provision.id, Provision.kind != "point")
+    )
+    if first is None or first <= place.start:
+        return place
+    return replace(place, text=place.text[: first - place.start].rstrip())
+
+
 def point_at(session: Session, clause: Provision, start: int, end: int) -> Provision | None:
     """The point of *clause* in which the stretch *start*:*end* of the revision's text lies, if it lies in one."""
     return session.scalars(
@@ -64,9 +74,9 @@ def point_at(session: Session, clause: Provision, start: int, end: int) -> Provi
 
 
 def documents_named(session: Session, *, number: str | None, hint: str | None) -> list[Document]:
-    """The published documents that a question names, by number, or by the words of the title ("Điều lệ", "luật du lịch
-    có nói…": the words may run past the title).
+    """The published documents that a question names, by number, or by the words of the title.
 
+    *hint* is what the question says from the type on and may run past the title ("Điều lệ", "luật du lịch có nói…").
     The best match comes first, among equals the newest.
     """
     documents = session.scalars(
@@ -103,7 +113,10 @@ def _match(hint: str, title: str) -> float:
 def at_reference(
     session: Session, *, article: str, clause: str | None, point: str | None, documents: Sequence[Document] | None
 ) -> list[Found]:
-    """The published provisions with these numbers, in all documents or in *documents* (their order is kept)."""
+    """The published provisions with these numbers, in all documents or in *documents* (their order is kept).
+
+    Typed without accents, a point "d" may mean "đ": that one is taken where there is no "d".
+    """
     query = _published().where(func.lower(Provision.article) == article.lower())
     if point is not None:
         query = query.where(Provision.kind == "point", func.lower(Provision.point) == point.lower())
@@ -119,4 +132,6 @@ def at_reference(
     if documents is not None:
         place = {document.id: index for index, document in enumerate(documents)}
         found.sort(key=lambda entry: place[entry.document.id])
+    if not found and point == "d":
+        return at_reference(session, article=article, clause=clause, point="đ", documents=documents)
     return found

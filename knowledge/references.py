@@ -6,7 +6,7 @@ Pure: what the names stand for in the store is looked up elsewhere. Questions ma
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from core.text import nfc, syllables
@@ -134,8 +134,7 @@ def _document_hint(aligned: Aligned, mention: ProvisionMention) -> str | None:
     match = _TYPE.match(aligned.plain, begin)
     if match and (hint := _hint(aligned, match, len(aligned.plain))):
         return hint
-    before = [m for m in _TYPE.finditer(aligned.plain, 0, first)]
-    for match in reversed(before):
+    for match in reversed(list(_TYPE.finditer(aligned.plain, 0, first))):
         gap = _LINK_BEFORE.search(aligned.plain, match.end(), first)
         hint = _hint(aligned, match, gap.start() if gap else first)
         if hint and _reaches(aligned, match.start() + len(Aligned(hint).plain), first):
@@ -165,21 +164,15 @@ def _hint(aligned: Aligned, match: re.Match[str], limit: int) -> str | None:
 
 
 def _shared(references: list[Reference]) -> list[Reference]:
-    """ "Điều 5 và Điều 7 Luật X": a provision without a document takes that of the next one, if that has one."""
+    """Give a provision without a document that of the next one, if that has one: "Điều 5 và Điều 7 Luật X"."""
     shared: list[Reference] = []
     following: Reference | None = None
     for reference in reversed(references):
         bare = reference.document_number is None and reference.document_hint is None
         if bare and following is not None:
-            reference = Reference(
-                reference.article,
-                reference.clause,
-                reference.point,
-                following.document_number,
-                following.document_hint,
-                reference.start,
-                reference.end,
-            )
-        following = reference
-        shared.append(reference)
+            number, hint = following.document_number, following.document_hint
+            following = replace(reference, document_number=number, document_hint=hint)
+        else:
+            following = reference
+        shared.append(following)
     return shared[::-1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,8 +29,10 @@ _LINE = re.compile(r"[^\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 # A point inside a line: "… gồm: a) …; b) …".
 _INLINE_POINT = re.compile(r"(?<=[;:.,])[^\S\r\n]+(?=[a-zđ]\)\s)")
 _CLOSING = "”’»)]"
-_NUMBERING = re.compile(r"(?:(?:Điều|khoản|mục)\s+)?(?:\d{1,3}|[a-zđ]|[IVXLC]{1,6})\s*[.)/]*", re.IGNORECASE)
-_QUANTITY = re.compile(r"\d|\b(?:mot|hai|ba|bon|nam|sau|bay|tam|chin|muoi|nua|phan|tram|nghin|trieu)\b")
+_NUMBERING = re.compile(r"(?:(?:Điều|khoản|mục)\s+)?(?:\d{1,3}|[a-zđ]|[IVXLC]{1,6})\s*[.)/]+", re.IGNORECASE)
+_NUMBER = r"(?:\d+|mot|hai|ba|bon|nam|sau|bay|tam|chin|muoi|nua|phan|tram|nghin|trieu)"
+_QUANTITY = re.compile(rf"\b{_NUMBER}\b")
+_COUNTED = re.compile(r"\b(?:may|bao nhieu) (\w+)")
 _TIME = re.compile(r"\b(?:ngay|thang|nam|gio|tuan|quy|khi|truoc|sau|ke tu|thoi han|thoi diem|hang nam)\b")
 _PLACE = re.compile(r"\b(?:tai|dat o|noi|tru so|dia diem|dia chi)\b")
 _PROHIBITION = re.compile(r"\b(?:khong|cam|nghiem cam|tru|chi duoc|phai|duoc)\b")
@@ -45,13 +46,13 @@ _ASKS = (
 _LISTS = re.compile(
     r"\b(?:nhung gi|gom|bao gom|nhung ai|cac loai|nhung loai|truong hop nao|nao sau day|hinh thuc nao|nhung)\b"
 )
-_DEFINES = re.compile(
-    r"^(?:.*\btheo .{3,60}?, )?(?P<term>.{2,60}?) (?:la gi|la ai|duoc hieu|nghia la|la nhu the nao)\b"
-)
+_DEFINES = re.compile(r"^(?P<term>.{2,60}?) (?:la gi|la ai|duoc hieu|nghia la|la nhu the nao)\b")
 
 # Chosen by hand on questions of which none is among those that measure the result.
 _PAIR_WEIGHT = 1.5
+_SAID_IN_HEADING = 0.35
 _ASKED_FOR = 0.12
+_COUNT = 0.3
 _LIST_OPENING = 0.15
 _DEFINITION = 0.4
 _LONG = 0.03
@@ -61,7 +62,7 @@ def deciding_sentence(question: str, clause_text: str, *, heading: str = "") -> 
     """The sentence or point of *clause_text* that decides *question*; None when the text is blank.
 
     The sentence that covers most of the question's content syllables and pairs, folded; what few of the sentences have
-    weighs most, what the *heading* says already weighs half. What is asked for (a number, a time, a place, whether
+    weighs most, what the *heading* says already weighs little. What is asked for (a number, a time, a place, whether
     something is allowed, a list, a definition) and brevity decide between near equals. Cosines of sentence embeddings
     were tried as well and decided nothing better.
     """
@@ -76,7 +77,7 @@ def deciding_sentence(question: str, clause_text: str, *, heading: str = "") -> 
 def _scores(question: str, units: Sequence[str], heading: str) -> list[float]:
     written, folded = question_syllables(question)
     content = content_mask(written)
-    asked = Counter(term for term, keep in zip(folded, content, strict=True) if keep)
+    asked = {term for term, keep in zip(folded, content, strict=True) if keep}
     asked_pairs = set(pairwise(folded))
     terms = [syllables(unit) for unit in units]
     known = [set(unit) for unit in terms]
@@ -85,7 +86,7 @@ def _scores(question: str, units: Sequence[str], heading: str) -> list[float]:
     size = len(units)
 
     def weight(found: int, said: bool) -> float:
-        return (0.5 if said else 1.0) * math.log(1 + (size + 0.5) / (found + 0.5))
+        return (_SAID_IN_HEADING if said else 1.0) * math.log(1 + (size + 0.5) / (found + 0.5))
 
     weights = {term: weight(sum(term in unit for unit in known), term in in_heading) for term in asked}
     pair_weights = {
@@ -98,17 +99,21 @@ def _scores(question: str, units: Sequence[str], heading: str) -> list[float]:
     lists = _LISTS.search(plain) is not None
     wanted = [look for cue, look in _ASKS if cue.search(plain)]
     definition = _DEFINES.search(plain)
+    counted = _COUNTED.search(plain)
+    count = re.compile(rf"\b{_NUMBER} (?:\w+ )?{counted[1]}\b") if counted else None
     scores = []
     for unit, has, pairs, words in zip(units, known, known_pairs, terms, strict=True):
         score = sum(w for term, w in weights.items() if term in has)
         score += sum(w for pair, w in pair_weights.items() if pair in pairs)
         score /= total
-        text = " ".join(words)
+        text = " ".join(words[1:] if _is_numbering(unit.split(maxsplit=1)[0]) else words)
+        if count and count.search(text):
+            score += _COUNT
         if wanted:
             score += _ASKED_FOR * sum(look.search(text) is not None for look in wanted) / len(wanted)
         if lists and unit.rstrip().endswith(":"):
             score += _LIST_OPENING
-        if definition and re.match(rf"(?:\d+ |[a-z] )?{re.escape(definition['term'])} (?:la|gom|bao gom)\b", text):
+        if definition and re.match(rf"{re.escape(definition['term'])} (?:la|gom|bao gom)\b", text):
             score += _DEFINITION
         scores.append(score - _LONG * math.log1p(len(words)))
     return scores

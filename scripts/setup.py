@@ -240,7 +240,11 @@ def smoke_test(engine: Environment) -> None:
     if engine.stamps().get("tested") == value:
         return
     say("Kiểm tra bộ hội thoại (checking the engine)")
-    quiet = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", RASA_TELEMETRY_ENABLED="false")
+    home = data_dir() / "engine"
+    quiet = dict(
+        os.environ, TF_CPP_MIN_LOG_LEVEL="3", RASA_TELEMETRY_ENABLED="false", SQLALCHEMY_SILENCE_UBER_WARNING="1"
+    )
+    quiet.update(KERAS_HOME=str(home / "keras"), MPLCONFIGDIR=str(home / "matplotlib"))
     run([str(engine.python), "-W", "ignore", "-c", "import rasa.model_training"], quiet)
     engine.stamp("tested", value)
 
@@ -267,8 +271,19 @@ def set_up(*, tests: bool) -> None:
         application.stamp("app", digest([REQUIREMENTS / "app.txt"]))
     install_project(application, uv)
     smoke_test(engine)
-    environment = dict(os.environ, SOTAY_DATA_DIR=str(folder))
-    run([str(application.python), "-m", "sotay.setup"], environment)
+    build_model(application, folder)
+
+
+def build_model(application: Environment, folder: Path) -> None:
+    """The search model in the data folder, so that the first start need not build it."""
+    settings = [path for path in (ROOT / ".env",) if path.exists()]
+    sources = sorted((ROOT / "knowledge" / "search").glob("*.py"))
+    value = digest([REQUIREMENTS / "app.txt", *sources, *settings]) + os.environ.get("SOTAY_EMBEDDING_MODEL", "")
+    stamp = folder / "models" / "setup.stamp"
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != value:
+        run([str(application.python), "-m", "sotay.setup"], dict(os.environ, SOTAY_DATA_DIR=str(folder)))
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(value, encoding="utf-8")
 
 
 def main() -> int:

@@ -60,12 +60,13 @@ def _safely(check: Callable[[], bool]) -> bool:
 
 def _database() -> bool:
     with unit_of_work() as session:
-        return session.scalar(text("select 1")) == 1
+        return bool(session.scalar(text("select 1")) == 1)
 
 
 def _chroma() -> bool:
     url = settings().chroma_url or chroma.ensure(settings().data_dir)
-    return httpx.get(f"{url}/api/v2/heartbeat", timeout=2, trust_env=False).status_code == httpx.codes.OK
+    response = httpx.get(f"{url}/api/v2/heartbeat", timeout=2, trust_env=False)
+    return bool(response.status_code == 200)
 
 
 def _worker() -> bool:

@@ -122,6 +122,7 @@ class _Supervisor:
         self.ended = threading.Event()
         self.watcher: threading.Thread | None = None
         self.written = ""
+        self.trained = model_path(settings.data_dir).exists()
 
     @property
     def state_file(self) -> Path:
@@ -209,6 +210,7 @@ class _Supervisor:
             "PORT": str(settings.port),
             "TLS": settings.tls,
             "ANONYMIZED_TELEMETRY": "False",
+            "ORT_DISABLE_TELEMETRY": "1",
         }
 
     def _engine(self, environment: dict[str, str]) -> Part:
@@ -222,7 +224,7 @@ class _Supervisor:
             self.logs / "engine.log",
             python=ENGINE_PYTHON,
             first=["bot.train", *common],
-            niceness=10,
+            niceness=5,
         )
 
     def _engine_environment(self, environment: dict[str, str]) -> dict[str, str]:
@@ -231,6 +233,7 @@ class _Supervisor:
             "SOTAY_ENGINE_SECRET": secret("engine", data_dir=self.settings.data_dir),
             "SOTAY_ACTIONS_URL": addresses(self.settings)[0] + ACTIONS_PATH,
             "RASA_TRACKER_URL": self._engine_database(),
+            "KERAS_HOME": str(self.settings.data_dir / "engine" / "keras"),  # nothing outside the data folder
         }
         if self.certificate:  # the engine calls the application's actions, and trusts this certificate alone
             result["SSL_CERT_FILE"] = str(self.certificate.certificate)
@@ -253,7 +256,7 @@ class _Supervisor:
             for part in self.parts:
                 part.step(self.lifeline)
             self._write_state()
-            if not told and any(part.preparing for part in self.parts):
+            if not told and not self.trained and any(part.preparing for part in self.parts):
                 told = True
                 _say("Bộ hội thoại đang được chuẩn bị (lần đầu khoảng một phút); trong lúc đó chat đã tra cứu được.")
             if not announced and not self._demo_is_loading() and self._healthy():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -29,17 +29,16 @@ class AlqacLaw(TypedDict):
     articles: Sequence[AlqacArticle]
 
 
-def official_layout(law: Mapping[str, object] | AlqacLaw) -> str:
+def official_layout(law: AlqacLaw) -> str:
     """One law as a text in the layout of an official document: head, type, subject, "Điều N. heading", body.
 
     The set has no numbers and dates, so the head has none. The articles' characters are kept as they are.
     """
-    title = unicodedata.normalize("NFC", str(law["id"]))
+    title = unicodedata.normalize("NFC", law["id"])
     kind = next(kind for kind in _TYPES if title.startswith(kind))
     subject = title[len(kind) :].strip()
     parts = [_HEAD, kind.upper(), *([subject.upper()] if subject else []), ""]
-    for article in law["articles"]:  # type: ignore[attr-defined]
-        parts.append(f"Điều {article['id']}. {article['text'].strip()}\n")
+    parts.extend(f"Điều {article['id']}. {article['text'].strip()}\n" for article in law["articles"])
     return "\n".join(parts)
 
 

@@ -9,7 +9,7 @@ from messaging.reply import Reply
 
 
 class About(TalkAction):
-    """What Sổ tay is, where its answers come from, what it keeps."""
+    """What Sổ tay is and can do, where its answers come from, what it keeps."""
 
     action = "action_about"
 
@@ -17,11 +17,13 @@ class About(TalkAction):
         """Purpose, source, privacy, in this order."""
         return Reply(
             text=(
-                f"Sổ tay là phần mềm nguồn mở, chạy trên máy của {settings().organisation}, dùng miễn phí. Câu trả lời là "
-                "nguyên văn điều khoản trong các văn bản đã được công bố ở đây, không thêm bớt; muốn chắc chắn, mời mở văn "
-                f"bản theo đường dẫn kèm theo. Cuộc trò chuyện được lưu trên máy này để {you()} xem lại; câu hỏi chỉ được "
-                f"gửi cho người phụ trách khi {you()} bấm gửi, và không kèm tên."
-            )
+                f"Tôi trả lời câu hỏi về điều lệ, quy chế, quy định của {settings().organisation} bằng nguyên văn điều khoản, "
+                "kèm chỗ đọc trong văn bản; không tìm thấy thì tôi nói rõ. Sổ tay là phần mềm nguồn mở, miễn phí, chạy trên "
+                "máy của chính tổ chức; câu trả lời lấy từ các văn bản đã được công bố ở đây, không thêm bớt. Cuộc trò chuyện "
+                f"được lưu trên máy này để {you()} xem lại; câu hỏi chỉ được gửi cho người phụ trách khi {you()} bấm gửi, và "
+                "không kèm tên."
+            ),
+            choices=samples(),
         )
 
 

@@ -27,7 +27,7 @@ _STORED_TYPES = ["scipy.sparse._csr.csr_matrix"]
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
 class IntentClassifier(LogisticRegressionClassifier):  # type: ignore[misc]  # the engine is untyped
-    """Two rules stand above the model:
+    """Two rules stand above the model.
 
     - A message without a letter or digit (emoji, punctuation) is ``out_of_scope``.
     - Any other intent than the questions' needs a confidence of ``threshold``; below it the likelier one of
@@ -39,8 +39,8 @@ class IntentClassifier(LogisticRegressionClassifier):  # type: ignore[misc]  # t
         """``C``: inverse strength of regularisation; the rest as in the engine's classifier and above."""
         return {
             **LogisticRegressionClassifier.get_default_config(),
-            "C": 10.0,
-            "threshold": 0.4,
+            "C": 30.0,
+            "threshold": 0.55,
             "question_intents": ["ask", "out_of_scope"],
         }
 

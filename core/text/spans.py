@@ -89,11 +89,18 @@ _RULES = [
     {"label": "NUMBER", "pattern": [{"NORM": "so"}, {"NORM": ":", "OP": "?"}, {"NORM": {"REGEX": _ANY_NUMBER}}]},
     {
         "label": "NUMBER",
-        "pattern": [{"NORM": {"REGEX": r"^\d{1,5}[a-z]?(?:/\d{4})?$"}}, {"NORM": {"IN": ["-", "–", "/"]}}, {"NORM": {"REGEX": _CODE}}],
+        "pattern": [
+            {"NORM": {"REGEX": r"^\d{1,5}[a-z]?(?:/\d{4})?$"}},
+            {"NORM": {"IN": ["-", "–", "/"]}},
+            {"NORM": {"REGEX": _CODE}},
+        ],
     },
     {
         "label": "NUMBER",
-        "pattern": [{"NORM": {"IN": ["dinh", "tu", "luat", "quyet", "che", "thi", "dan"]}}, {"NORM": {"REGEX": r"^\d{1,5}/\d{4}$"}}],
+        "pattern": [
+            {"NORM": {"IN": ["dinh", "tu", "luat", "quyet", "che", "thi", "dan"]}},
+            {"NORM": {"REGEX": r"^\d{1,5}/\d{4}$"}},
+        ],
     },
     {
         "label": "DATE",
@@ -108,7 +115,10 @@ _RULES = [
             _YEAR,
         ],
     },
-    {"label": "DATE", "pattern": [{"NORM": "ngay", "OP": "?"}, {"NORM": {"REGEX": r"^\d{1,2}([/.-])\d{1,2}[/.-]\d{4}$"}}]},
+    {
+        "label": "DATE",
+        "pattern": [{"NORM": "ngay", "OP": "?"}, {"NORM": {"REGEX": r"^\d{1,2}([/.-])\d{1,2}[/.-]\d{4}$"}}],
+    },
     {"label": "dieu", "pattern": [{"NORM": "dieu"}, {"NORM": {"REGEX": rf"^(?:{_UNIT_VALUE['dieu'].pattern})$"}}]},
     {"label": "khoan", "pattern": [{"NORM": "khoan"}, {"NORM": {"REGEX": rf"^(?:{_UNIT_VALUE['khoan'].pattern})$"}}]},
     {"label": "diem", "pattern": [{"NORM": "diem"}, {"NORM": {"REGEX": rf"^(?:{_UNIT_VALUE['diem'].pattern})$"}}]},
@@ -116,7 +126,9 @@ _RULES = [
 _LINKS = frozenset({",", "cua", "tai", "thuoc", "va", "hoac", "hay", "o", "trong", "cac", "den", "toi", "tu"})
 _LIST_SIGNS = frozenset({",", "va", "hoac", "hay"})
 # What may follow a further number of a list, so that "Điều 5 và 3 người" names one article.
-_AFTER_LIST = _LINKS | {"dieu", "khoan", "diem", "luat", "bo", "nghi", "thong", "quy", "quyet", "hien", "phap", "nay", "noi", "la", "co"}
+_AFTER_LIST = _LINKS | frozenset(
+    ["dieu", "khoan", "diem", "luat", "bo", "nghi", "thong", "quy", "quyet", "hien", "phap", "nay", "noi", "la", "co"]
+)
 
 
 _LOCK = threading.Lock()
@@ -140,7 +152,7 @@ def _pipeline() -> Language:
     nlp = spacy.blank("vi", config={"nlp": {"tokenizer": {"use_pyvi": False}}})
     nlp.tokenizer = _Tokenizer(nlp.vocab)
     ruler = nlp.add_pipe("span_ruler", config={"spans_key": "mentions"})
-    ruler.add_patterns(_RULES)  # type: ignore[attr-defined]
+    ruler.add_patterns(_RULES)
     return nlp
 
 
@@ -177,7 +189,7 @@ def _find(aligned: Aligned, doc: Doc) -> Spans:
         elif not units or span.start >= units[-1].last:
             units.append(_unit(aligned, doc, offsets, span.label_, span.start))
     return Spans(
-        tuple(_assemble(aligned, doc, offsets, units)),
+        tuple(_assemble(aligned, doc, units)),
         tuple(sorted(numbers.values(), key=lambda n: n.start)),
         tuple(sorted(dates.values(), key=lambda d: d.start)),
     )
@@ -222,9 +234,7 @@ def _unit(aligned: Aligned, doc: Doc, offsets: list[tuple[int, int]], kind: str,
     return _Unit(kind, values, first, last, offsets[first][0])
 
 
-def _assemble(
-    aligned: Aligned, doc: Doc, offsets: list[tuple[int, int]], units: list[_Unit]
-) -> list[ProvisionMention]:
+def _assemble(aligned: Aligned, doc: Doc, units: list[_Unit]) -> list[ProvisionMention]:
     mentions: list[ProvisionMention] = []
     chain: list[_Unit] = []
     for unit in units:
@@ -249,11 +259,9 @@ def _chain(aligned: Aligned, units: list[_Unit]) -> list[ProvisionMention]:
     """The provisions that a run of units names, from the smallest unit upwards or from the article downwards."""
     upwards = units[-1].kind == "dieu" or all(u.kind != "dieu" for u in units)
     ranks = {"diem": 0, "khoan": 1, "dieu": 2}
-    if not upwards:
-        units = units[::-1]
     done: list[_Draft] = []
     open_drafts: list[_Draft] = []
-    for unit in units:
+    for unit in units if upwards else reversed(units):
         rank = ranks[unit.kind]
         waiting = [d for d in open_drafts if unit.kind not in d.numbers and min(ranks[k] for k in d.numbers) < rank]
         value, _, end = unit.values[0]

@@ -85,9 +85,8 @@ def build_version(
     return manifest
 
 
-def remove_unused_collections(store: VectorStore, folder: Path, versions: Sequence[str], *, prefix: str) -> None:
-    """Drop the collections with *prefix* that none of *versions* in *folder* uses."""
-    manifests = [Manifest.read(folder / version) for version in versions]
+def remove_unused_collections(store: VectorStore, manifests: Sequence[Manifest], *, prefix: str) -> None:
+    """Drop the collections with *prefix* that none of *manifests* names."""
     used = {name for manifest in manifests for name in (manifest.current, manifest.all)}
     for name in store.collections():
         if name not in used and re.fullmatch(_collection_pattern(prefix), name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,7 @@ from knowledge.search.e5 import ModelInfo, build_model
 
 __all__ = [
     "DEFAULT_MODEL",
+    "ArrayEmbeddings",
     "E5Embeddings",
     "Embedder",
     "EmbeddingModelError",
@@ -55,17 +57,19 @@ class Embedder(Protocol):
         ...
 
 
-class _ArrayEmbeddings(Embeddings):
+class ArrayEmbeddings(Embeddings):
     """LangChain's list-of-floats methods on top of the array methods."""
 
     model_id: str
     dimension: int
 
+    @abstractmethod
     def encode_passages(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
-        raise NotImplementedError
+        """Vectors of *texts*, in their order, of shape (len(texts), dimension)."""
 
+    @abstractmethod
     def encode_query(self, text: str) -> Vectors:
-        raise NotImplementedError
+        """The vector of a question, of shape (dimension,)."""
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Vectors of passages as lists."""
@@ -78,7 +82,7 @@ class _ArrayEmbeddings(Embeddings):
         return row
 
 
-class E5Embeddings(_ArrayEmbeddings):
+class E5Embeddings(ArrayEmbeddings):
     """multilingual-e5-small as int8 ONNX, built from an installed package when *folder* does not hold it yet.
 
     384 floats of unit length a text; texts are composed to NFC (the model's tokenizer does not) and cut at 512 tokens.
@@ -150,7 +154,7 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         yield batch
 
 
-class SentenceTransformerEmbeddings(_ArrayEmbeddings):
+class SentenceTransformerEmbeddings(ArrayEmbeddings):
     """Any model of the library sentence-transformers (the extra ``neural``), by its name or from a local folder.
 
     Prompts that the model itself defines under the names "query" and "passage" or "document" are used. Raises
@@ -169,8 +173,7 @@ class SentenceTransformerEmbeddings(_ArrayEmbeddings):
             self._model: Any = SentenceTransformer(name)
         except (OSError, ValueError, RuntimeError) as error:
             raise EmbeddingModelError(f"the embedding model {name!r} cannot be loaded: {error}") from error
-        dimension = self._model.get_sentence_embedding_dimension()
-        self.dimension = int(dimension) if dimension else len(self._model.encode("a"))
+        self.dimension = len(self._model.encode("a", show_progress_bar=False))
         self.model_id = f"sentence-transformers/{name}"
         self._lock = threading.Lock()  # torch modules are not documented as safe for concurrent calls
 

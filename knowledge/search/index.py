@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -122,9 +123,16 @@ class SearchIndex:
 
     @staticmethod
     def remove_others(folder: Path, keep: Sequence[str], store: VectorStore, *, prefix: str = "sotay") -> None:
-        """Remove all versions in *folder* but *keep*, and the collections that only they used."""
-        remove_unused_collections(store, folder, keep, prefix=prefix)
-        remove_versions(folder, keep=set(keep))
+        """Remove all versions in *folder* but *keep*, and the collections that only they used.
+
+        A version that is not complete is not kept.
+        """
+        kept: list[Manifest] = []
+        for version in keep:
+            with suppress(IndexBroken):
+                kept.append(Manifest.read(folder / version))
+        remove_unused_collections(store, kept, prefix=prefix)
+        remove_versions(folder, keep={manifest.version for manifest in kept})
 
     def __len__(self) -> int:
         return len(self._table)

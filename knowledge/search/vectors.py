@@ -18,6 +18,8 @@ from chromadb.errors import ChromaError, NotFoundError
 from langchain_chroma import Chroma
 from langchain_core.embeddings import Embeddings
 
+from core.keeper import ServiceError
+
 __all__ = ["Neighbours", "StoredVector", "VectorStore", "VectorStoreUnavailable"]
 
 Vectors = npt.NDArray[np.float32]
@@ -85,9 +87,10 @@ class VectorStore:
     All methods raise VectorStoreUnavailable. Safe for concurrent callers.
     """
 
-    def __init__(self, url: str, embeddings: Embeddings, *, timeout: float = 30.0) -> None:
-        """*url* like "http://127.0.0.1:8001"; *timeout* in seconds for each request."""
-        self.url = url
+    def __init__(self, url: str | Callable[[], str], embeddings: Embeddings, *, timeout: float = 30.0) -> None:
+        """*url* like "http://127.0.0.1:8001", or what finds (or starts) the server; *timeout* in seconds a request."""
+        self.url = url if isinstance(url, str) else "(not found yet)"
+        self._find: Callable[[], str] = (lambda: url) if isinstance(url, str) else url
         self._embeddings = embeddings
         self._timeout = timeout
         self._client: ClientAPI | None = None
@@ -160,14 +163,18 @@ class VectorStore:
 
     def _connected(self) -> ClientAPI:
         if self._client is None:
+            self.url = self._find()
             parts = urlsplit(self.url)
             ssl = parts.scheme == "https"
-            self._client = chromadb.HttpClient(
+            client = chromadb.HttpClient(
                 host=parts.hostname or "127.0.0.1",
                 port=parts.port or (443 if ssl else 80),
                 ssl=ssl,
                 settings=chromadb.Settings(anonymized_telemetry=False),
             )
+            # The client has no setting for it, and waits for ever: a server that hangs would hang every search.
+            client._server._session.timeout = self._timeout  # noqa: SLF001
+            self._client = client
         return self._client
 
     def _open(self, collection: str, *, create: bool) -> PassageChroma:
@@ -199,7 +206,9 @@ class VectorStore:
             raise VectorStoreUnavailable(
                 f"Chroma at {self.url} has no collection {collection!r}: rebuild the index"
             ) from error
-        except (ChromaError, httpx.HTTPError, ConnectionError, OSError) as error:
+        except ChromaError as error:
+            raise VectorStoreUnavailable(f"Chroma at {self.url} refuses ({collection}): {error}") from error
+        except (ServiceError, httpx.HTTPError, OSError) as error:
             self._client = None
             self._stores.clear()
             raise VectorStoreUnavailable(f"Chroma at {self.url} does not answer: {error}") from error

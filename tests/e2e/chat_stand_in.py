@@ -161,6 +161,7 @@ class StandIn:
         self.stream_statuses: list[int] = []
         self.history_statuses: list[int] = []
         self.silent = False
+        self.resends = False
         self._numbers = 0
         self.cut_streams()
 
@@ -205,8 +206,9 @@ class StandIn:
             self.say(session, message["id"], reply_to(message["text"], message.get("choice")))
 
     async def stream(self, session: Session, last: int) -> AsyncIterator[str]:
-        """The events after *last*, then new ones as they come, until the streams are cut."""
+        """The events after *last* (all, if told to resend), then new ones as they come, until the streams are cut."""
         generation = self._generation
+        last = 0 if self.resends else last
         yield "retry: 1000\n\n: ping\n\n"
         while generation == self._generation:
             for number, event in [pair for pair in session.events if pair[0] > last]:

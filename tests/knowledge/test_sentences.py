@@ -48,7 +48,10 @@ def test_decomposed_text_is_split_at_the_same_places_and_stays_decomposed() -> N
     ("text", "expected"),
     [
         ("Hồ sơ gồm: a) Đơn; b) Ảnh; đ) Thẻ.", ["Hồ sơ gồm:", "a) Đơn;", "b) Ảnh;", "đ) Thẻ."]),
-        ("Thực hiện theo khoản 2 Điều 30. Chi phí do quỹ trả.", ["Thực hiện theo khoản 2 Điều 30.", "Chi phí do quỹ trả."]),
+        (
+            "Thực hiện theo khoản 2 Điều 30. Chi phí do quỹ trả.",
+            ["Thực hiện theo khoản 2 Điều 30.", "Chi phí do quỹ trả."],
+        ),
         ("Mức thu là 1.250.000 đồng. Hạn nộp 01.02.2030.", ["Mức thu là 1.250.000 đồng.", "Hạn nộp 01.02.2030."]),
         ("Quy chế này có hiệu lực từ hôm nay./.", ["Quy chế này có hiệu lực từ hôm nay./."]),
         ("Ghi rõ “Đã thu.” Rồi ký tên.", ["Ghi rõ “Đã thu.”", "Rồi ký tên."]),
@@ -64,7 +67,21 @@ def test_boundaries(text: str, expected: list[str]) -> None:
 @given(
     st.lists(
         st.sampled_from(
-            ["1. ", "a) ", "Điều 3. ", "Nộp đơn. ", "nộp\u0323 đo\u031bn; ", "\r\n", "\n\n", "“Vâng.” ", "./.", "  ", "10.000 đồng", "？", "🙂. "]
+            [
+                "1. ",
+                "a) ",
+                "Điều 3. ",
+                "Nộp đơn. ",
+                "nộp\u0323 đo\u031bn; ",
+                "\r\n",
+                "\n\n",
+                "“Vâng.” ",
+                "./.",
+                "  ",
+                "10.000 đồng",
+                "？",
+                "🙂. ",
+            ]
         )
     ).map("".join)
     | st.text()

@@ -33,7 +33,12 @@ def _add(
     number: str, issued: date, subject: str, force: str = "Quy định này áp dụng cho hội viên.", *, publish: bool = True
 ) -> int:
     text = HEAD.format(
-        number=number, day=f"{issued.day:02}", month=f"{issued.month:02}", year=issued.year, subject=subject, force=force
+        number=number,
+        day=f"{issued.day:02}",
+        month=f"{issued.month:02}",
+        year=issued.year,
+        subject=subject,
+        force=force,
     )
     source = ingest.Source(Path(f"{number.replace('/', '-')}.txt"), "text", text, f"{hash(text):x}")
     with unit_of_work() as session:
@@ -107,9 +112,7 @@ def _sha_of(session: object, document_id: int) -> str:
 def test_the_same_number_of_another_year_is_another_document() -> None:
     first = _add("02/QĐ-HTN", date(2021, 5, 10), "hội phí")
     second = _add("02/QĐ-HTN", date(2024, 5, 10), "khen thưởng")
-    force = (
-        "Quy định này có hiệu lực kể từ ngày 01/7/2025 và thay thế Quy định số 02/QĐ-HTN ngày 10/5/2021 về hội phí."
-    )
+    force = "Quy định này có hiệu lực kể từ ngày 01/7/2025 và thay thế Quy định số 02/QĐ-HTN ngày 10/5/2021 về hội phí."
     _add("07/QĐ-HTN", date(2025, 6, 20), "thu nộp hội phí", force)
     assert _state(first, date(2026, 1, 1)) == (False, "replaced")
     assert _state(second, date(2026, 1, 1)) == (True, "in_force")

@@ -13,7 +13,9 @@ pytestmark = pytest.mark.usefixtures("database")
 
 def _jobs() -> list[tuple[str, str | None]]:
     with unit_of_work() as session:
-        return [tuple(row) for row in session.execute(text("select task_name, lock from procrastinate_jobs order by id"))]
+        return [
+            tuple(row) for row in session.execute(text("select task_name, lock from procrastinate_jobs order by id"))
+        ]
 
 
 def test_a_message_is_stored_once_together_with_its_job() -> None:

@@ -15,6 +15,7 @@ from core.settings import ROOT
 from ingest.model import ParsedDocument, Provision
 
 DEMO = ROOT / "sotay" / "demo"
+FILES = sorted(path for path in DEMO.iterdir() if path.suffix in {".txt", ".md"})
 QUESTIONS = ROOT / "tests" / "data" / "demo_questions.jsonl"
 BOARD = "Ban Chấp hành Hội Bạn đọc Sông Xanh"
 FEES = "Quy định về hội phí và tài chính của Hội Bạn đọc Sông Xanh"
@@ -34,7 +35,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def parsed() -> dict[str, ParsedDocument]:
-    found = [ingest.parse(ingest.read(path).text) for path in sorted(DEMO.iterdir())]
+    found = [ingest.parse(ingest.read(path).text) for path in FILES]
     return {str(document.metadata.number): document for document in found}
 
 
@@ -67,7 +68,7 @@ def test_one_replaces_another_and_only_that(parsed: dict[str, ParsedDocument]) -
 
 
 def test_each_says_in_its_head_that_it_is_fictitious() -> None:
-    for path in DEMO.iterdir():
+    for path in FILES:
         head = path.read_text(encoding="utf-8").split("Điều 1.")[0]
         assert head.count("VĂN BẢN HƯ CẤU, DÙNG ĐỂ MINH HỌA") == 1
 

@@ -21,6 +21,7 @@ CHARTER = DEMO / "dieu-le-hoi-ban-doc-song-xanh.txt"
 OLD_FEES = DEMO / "quy-dinh-hoi-phi-tai-chinh-2021.txt"
 NEW_FEES = DEMO / "quy-dinh-hoi-phi-tai-chinh-2025.md"
 BRANCHES = DEMO / "quy-che-lam-viec-chi-hoi-2024.txt"
+FILES = (NEW_FEES, BRANCHES, CHARTER, OLD_FEES)
 
 
 def tree(root: Provision) -> Node:
@@ -69,7 +70,7 @@ class Shelf(pages.Library):
     """The four demo documents, the fees of 2021 replaced by those of 2025."""
 
     def __init__(self) -> None:
-        views = [view(path) for path in (NEW_FEES, BRANCHES, CHARTER, OLD_FEES)]
+        views = [view(path) for path in FILES]
         new = views[0].summary
         old = replace(views[3].summary, status="replaced", ended_on=new.effective_on, replaced_by=new)
         views[3] = replace(views[3], summary=old)

@@ -179,7 +179,7 @@ def test_no_character_is_lost(drawn: tuple[str, Node]) -> None:
     assert shelf.without_space(plain(layout(text, root))) == shelf.without_space(text)
 
 
-@pytest.mark.parametrize("path", sorted(shelf.DEMO.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", shelf.FILES, ids=lambda path: path.name)
 def test_no_character_of_the_demo_is_lost(path: Path) -> None:
     shown = shelf.view(path)
     assert shelf.without_space(plain(layout(shown.text, shown.root))) == shelf.without_space(shown.text)

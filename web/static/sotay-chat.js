@@ -520,23 +520,27 @@
       this._stop("send");
       if (this._sending) return;
       this._sending = true;
-      while (this._queue.length && this.isConnected) {
-        const item = this._queue[0];
-        const outcome = await this._post(item);
-        if (outcome.wait !== undefined) {
-          this._queue.forEach((waiting) => this._state(waiting, outcome.reason));
-          if (outcome.message) this._error.textContent = outcome.message;
-          this._after("send", outcome.wait, () => this._send());
-          break;
+      try {
+        while (this._queue.length && this.isConnected) {
+          const item = this._queue[0];
+          const answered = () => this._nodes.has("a:" + item.id); // then the server has it, whatever became of the POST
+          const outcome = answered() ? {} : await this._post(item);
+          if (outcome.wait !== undefined && !answered()) {
+            this._queue.forEach((waiting) => this._state(waiting, outcome.reason));
+            if (outcome.message) this._error.textContent = outcome.message;
+            this._after("send", outcome.wait, () => this._send());
+            break;
+          }
+          this._attempts.send = 0;
+          this._queue.shift();
+          this._store();
+          if (outcome.refused) this._takeBack(item, outcome.refused);
+          else this._accepted(item);
         }
-        this._attempts.send = 0;
-        this._queue.shift();
-        this._store();
-        if (outcome.refused) this._takeBack(item, outcome.refused);
-        else this._accepted(item);
+      } finally {
+        this._sending = false;
+        this._showConnection();
       }
-      this._sending = false;
-      this._showConnection();
     }
 
     /** One attempt: {} accepted, {refused} never to be sent again as it is, {wait, reason} to be sent again later. */
@@ -568,6 +572,7 @@
     }
 
     _accepted(item) {
+      this._unreachable = false;
       this._error.textContent = "";
       this._state(item, "");
       if (!this._nodes.has("a:" + item.id)) this._awaited.set(item.id, Date.now());
@@ -742,6 +747,13 @@
       } catch (error) {
         console.error("sotay-chat: event " + id + " is not JSON", error);
         return;
+      }
+      this._unreachable = false;
+      const asked = this._queue.find((item) => item.id === message.in_reply_to);
+      if (asked) {
+        this._state(asked, ""); // the answer can be faster than the acknowledgement of its question
+        this._settle(asked);
+        this._showConnection();
       }
       const follow = this._pinned;
       const node = this._botNode(this._clean(message));

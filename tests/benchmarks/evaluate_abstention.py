@@ -1,0 +1,197 @@
+"""Abstention: far-off questions, and questions whose own law is not there; threshold and model fitted out of fold by law."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from core import clock, settings
+from core.database import unit_of_work
+from core.settings import ROOT
+from knowledge import abstention as abstaining
+from knowledge import indexing, passages
+from knowledge.abstention import Model
+from knowledge.calibration import fit, untrained
+from knowledge.search.index import SearchIndex
+from knowledge.search.passages import Passage
+from tests.benchmarks import store
+from tests.benchmarks.forms import typed
+from tests.benchmarks.report import Figure, save
+
+Kind = Literal["in", "out", "far fit", "far report"]
+Floats = npt.NDArray[np.float64]
+
+FAR_OFF = ROOT / "tests" / "data" / "far_off.jsonl"
+CANDIDATES = 12
+"""Hits that are measured: as many as ``knowledge.answers`` asks for."""
+PRIOR = 1.0
+"""Weak: the examples decide, not the starting point, which knows nothing."""
+FORMS = ("NFC", "stripped")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One question as the search of one index measured it; ``law`` names its fold ("" for far-off questions).
+
+    ``values`` has a number for each of ``DENSE_FEATURES``; None when nothing was found (then nothing is answered).
+    """
+
+    kind: Kind
+    law: str
+    form: str
+    values: tuple[float, ...] | None
+
+
+def abstention(out: Path, cache: Path, source: Path) -> None:
+    """Shares answered: in scope, own law left out, far-off; with the shipped numbers and fitted out of fold."""
+    store.alqac(source, cache)
+    measured = rows(source)
+    (cache / "abstention.pkl").write_bytes(pickle.dumps(measured))
+    shipped = shares(measured, lambda _: abstaining.load_parameters().dense)
+    fitted = fit_by_law(measured)
+    held_out = shares(measured, fitted)
+    figures = []
+    for name, rates, promised in (("out of fold", held_out, True), ("as shipped", shipped, False)):
+        figures += [
+            Figure(f"{name}: in scope, answered", rates["in NFC"], "%", 95 if promised else None, "least"),
+            Figure(f"{name}: in scope without accents, answered", rates["in stripped"], "%"),
+            Figure(f"{name}: far-off (report half), answered", rates["far report as typed"], "%", 2),
+            Figure(f"{name}: own law left out, answered", rates["out NFC"], "%", 15),
+            Figure(f"{name}: own law left out, without accents, answered", rates["out stripped"], "%"),
+        ]
+    save(
+        "abstention",
+        figures,
+        {"shipped": shipped, "out_of_fold": held_out, "rows": len(measured)},
+        out,
+        [
+            (
+                "Out of fold: for each law, coefficients and threshold (95 % of the questions in scope answered) are fitted by"
+                " `knowledge.calibration.fit` from nothing, on the other laws' questions (with and without their law) and on the far-off"
+                " questions kept for fitting; the far-off questions reported were never fitted to and are judged by every fold's model."
+            ),
+            "Own law left out: the index is built anew without the law, so all its statistics (idf, vocabulary, accents) lack it.",
+            "As shipped: `knowledge/defaults.json`, which was fitted with these laws' questions among others.",
+        ],
+    )
+
+
+def rows(source: Path) -> list[Measured]:
+    """Every question measured on the full index, and ALQAC's on the index without their law."""
+    today = clock.today()
+    index = store.load_index()
+    with unit_of_work() as session:
+        everything = passages.load(session)
+    by_law: dict[str, list[str]] = {}
+    for entry in store.questions(source):
+        by_law.setdefault(str(entry["relevant_articles"][0]["law_id"]), []).append(str(entry["text"]))
+    found = list(_far_off(index))
+    for law, texts in by_law.items():
+        found += [_measured("in", law, form, index, text) for form in FORMS for text in texts]
+    folder = store.fresh(settings.settings().data_dir / "without")
+    for number, (law, texts) in enumerate(by_law.items(), start=1):
+        rest = without(everything, law)
+        assert len(rest) < len(everything), law
+        part = SearchIndex.build(
+            rest,
+            folder=folder,
+            version=str(number),
+            embeddings=indexing.embedder(),
+            store=indexing._store(),
+            cache=_Kept(),
+            built_for=today,
+            prefix="without",
+        )
+        found += [_measured("out", law, form, part, text) for form in FORMS for text in texts]
+    return found
+
+
+def without(everything: Sequence[Passage], law: str) -> list[Passage]:
+    """The passages of all documents but *law*."""
+    title = _key(law)
+    return [passage for passage in everything if not _key(passage.heading).startswith(f"{title} dieu ")]
+
+
+def _key(title: str) -> str:
+    from knowledge.validity import title_key
+
+    return title_key(title)
+
+
+class _Kept:
+    """The vectors that the database has already."""
+
+    def __init__(self) -> None:
+        self._vectors = store.stored_vectors()
+
+    def get(self, digests: Sequence[str]) -> Mapping[str, store.Vectors]:
+        return {digest: self._vectors[digest] for digest in digests if digest in self._vectors}
+
+    def put(self, vectors: Mapping[str, store.Vectors]) -> None:
+        self._vectors.update(vectors)
+
+
+def far_off(part: str) -> list[str]:
+    """The far-off questions of one half ("fit" or "report"), half of them typed without accents."""
+    entries = [json.loads(line) for line in FAR_OFF.read_text(encoding="utf-8").splitlines()]
+    return [entry["question"] for entry in entries if entry["part"] == part]
+
+
+def _far_off(index: SearchIndex) -> Iterator[Measured]:
+    for question in far_off("fit"):
+        yield _measured("far fit", "", "as typed", index, question)
+    for question in far_off("report"):
+        yield _measured("far report", "", "as typed", index, question)
+
+
+def _measured(kind: Kind, law: str, form: str, index: SearchIndex, question: str) -> Measured:
+    asked = question if form == "as typed" else typed(question, form)
+    features = abstaining.features(asked, index.search(asked, as_of=clock.today(), k=CANDIDATES))
+    if features is None:
+        return Measured(kind, law, form, None)
+    if not features.dense:
+        raise RuntimeError("the search ran without its dense side: these figures would be those of words alone")
+    return Measured(kind, law, form, tuple(features.values[name] for name in abstaining.DENSE_FEATURES))
+
+
+def fit_by_law(measured: Sequence[Measured]) -> Callable[[str], Model]:
+    """For each law the model fitted without its questions, asked for by the law's name."""
+    start = _in_order(untrained(abstaining.load_parameters().dense))
+    models: dict[str, Model] = {}
+    for law in sorted({row.law for row in measured if row.law}):
+        used = [row for row in measured if row.law != law and row.kind != "far report" and row.values is not None]
+        values = np.array([row.values for row in used])
+        labels = np.array([row.kind == "in" for row in used])
+        models[law] = fit(start, values, labels, prior=PRIOR)
+    return models.__getitem__
+
+
+def _in_order(model: Model) -> Model:
+    """*model* with its coefficients in the order of ``DENSE_FEATURES``."""
+    from dataclasses import replace
+
+    return replace(model, coefficients={name: model.coefficients[name] for name in abstaining.DENSE_FEATURES})
+
+
+def shares(measured: Sequence[Measured], model_of: Callable[[str], Model]) -> dict[str, float]:
+    """Percent answered by kind and form ("in NFC"); far-off questions are judged by every law's model."""
+    laws = sorted({row.law for row in measured if row.law})
+    answered: dict[str, list[bool]] = {}
+    for row in measured:
+        for law in [row.law] if row.law else laws:
+            answered.setdefault(f"{row.kind} {row.form}", []).append(_is_answered(row, model_of(law)))
+    return {name: round(100 * float(np.mean(flags)), 2) for name, flags in answered.items()}
+
+
+def _is_answered(row: Measured, model: Model) -> bool:
+    if row.values is None:
+        return False
+    odds = model.log_odds(dict(zip(abstaining.DENSE_FEATURES, row.values, strict=True)))
+    return bool(1 / (1 + np.exp(-odds)) >= model.threshold)

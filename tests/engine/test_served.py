@@ -1,0 +1,188 @@
+"""The engine as it is started: its door, its actions' calls, its memory of a conversation."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from bot.model import ROOT, model_path
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+SECRET = "a secret of this test run"
+
+
+class Actions(BaseHTTPRequestHandler):
+    """Stands for the application: every action replies with its own name and what it was told."""
+
+    protocol_version = "HTTP/1.1"
+    calls: ClassVar[list[dict[str, Any]]] = []
+    connections: ClassVar[set[Any]] = set()
+    fail: ClassVar[bool] = False
+
+    def do_POST(self) -> None:
+        call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        type(self).calls.append({**call, "secret": self.headers["X-Sotay-Secret"]})
+        type(self).connections.add(self.client_address)
+        reply = {"custom": {"reply": {"text": call["next_action"]}}}
+        answer = b"{}" if self.fail else json.dumps({"events": [], "responses": [reply]}).encode()
+        self.send_response(500 if self.fail else 200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+@dataclass
+class Engine:
+    port: int
+    sent: int = field(default=0)
+
+    def post(self, route: str, body: Any, secret: str = SECRET) -> tuple[int, Any]:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/webhooks/sotay/{route}", data)
+        request.add_header("Content-Type", "application/json")
+        request.add_header("X-Sotay-Secret", secret)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b"{}")
+
+    def say(self, text: str, *, sender: str = "s1", intent: Any = None, message_id: Any = None) -> tuple[int, Any]:
+        self.sent += 1
+        metadata = {"message_id": message_id or f"m{self.sent}", "conversation_id": "c", "payload": None}
+        status, body = self.post("messages", {"sender": sender, "text": text, "intent": intent, "metadata": metadata})
+        return status, [m["custom"]["reply"]["text"] for m in body["messages"]] if status == 200 else body["error"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def engine(trained: Path) -> Iterator[Engine]:
+    actions = ThreadingHTTPServer(("127.0.0.1", 0), Actions)
+    threading.Thread(target=actions.serve_forever, daemon=True).start()
+    serving = Engine(free_port())
+    environment = {
+        **os.environ,
+        "SOTAY_ENGINE_SECRET": SECRET,
+        "SOTAY_ACTIONS_URL": f"http://127.0.0.1:{actions.server_port}/internal/actions",
+        "RASA_TRACKER_URL": f"sqlite:///{trained}/tracker.db",
+    }
+    command = [sys.executable, "-m", "bot.serve", "--data-dir", str(trained), "--model", str(model_path(trained))]
+    process = subprocess.Popen([*command, "--port", str(serving.port)], cwd=ROOT, env=environment)
+    try:
+        for _ in range(600):
+            assert process.poll() is None, "the engine ended"
+            try:
+                if serving.post("parse", {"text": "xin chào"})[0] == 200:
+                    break
+            except OSError:
+                pass
+            time.sleep(0.2)
+        yield serving
+    finally:
+        process.terminate()
+        process.wait(20)
+        actions.shutdown()
+
+
+def test_every_rule_leads_to_its_action(engine: Engine) -> None:
+    expected = {
+        "xin chào": "action_greet",
+        "tam biet nhe": "action_goodbye",
+        "cảm ơn bạn": "action_thank",
+        "huong dan su dung": "action_help",
+        "sổ tay là gì": "action_about",
+        "ban la nguoi hay may": "action_who_are_you",
+        "dừng lại": "action_stop",
+        "điều kiện kết nạp hội viên": "action_ask",
+        "thời tiết hôm nay": "action_out_of_scope",
+        "😀": "action_out_of_scope",
+    }
+    assert {text: engine.say(text) for text in expected} == {text: (200, [action]) for text, action in expected.items()}
+
+
+def test_the_secret_is_wanted_and_given(engine: Engine) -> None:
+    assert engine.post("parse", {"text": "xin chào"}, secret="wrong")[0] == 403
+    assert {call["secret"] for call in Actions.calls} == {SECRET}
+
+
+def test_the_engines_own_http_api_is_off(engine: Engine) -> None:
+    for path in ("/model/parse", "/conversations/s1/tracker", "/status", "/domain"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"http://127.0.0.1:{engine.port}{path}", timeout=10)
+        assert refused.value.code == 404
+
+
+@pytest.mark.parametrize("text", ["/send_question", " /send_question{}", "/restart", "//session_start", "/back"])
+def test_typed_commands_do_nothing_special(engine: Engine, text: str) -> None:
+    status, replies = engine.say(text, sender="commander")
+    assert status == 200
+    assert replies in (["action_ask"], ["action_out_of_scope"], ["action_stop"])
+
+
+def test_a_button_reaches_its_action_and_only_known_intents_pass(engine: Engine) -> None:
+    assert engine.say("Gửi", intent="send_question") == (200, ["action_send_question"])
+    assert engine.say("x", intent="restart")[0] == 400
+
+
+def test_an_action_gets_the_metadata_and_only_this_turn(engine: Engine) -> None:
+    engine.say("xin chào", sender="meta", message_id="first")
+    engine.say("cảm ơn", sender="meta", message_id="second")
+    tracker = Actions.calls[-1]["tracker"]
+    assert tracker["latest_message"]["metadata"]["message_id"] == "second"
+    assert [event["text"] for event in tracker["events"] if event["event"] == "user"] == ["cảm ơn"]
+
+
+def test_calls_of_actions_share_connections(engine: Engine) -> None:
+    Actions.connections.clear()
+    for _ in range(5):
+        engine.say("xin chào", sender="kept")
+    assert len(Actions.connections) == 1
+
+
+def test_replies_are_rebuilt_from_the_conversation_also_after_a_new_session(engine: Engine) -> None:
+    engine.say("xin chào", sender="crash", message_id="told")
+    wanted = (200, {"messages": [{"recipient_id": "crash", "custom": {"reply": {"text": "action_greet"}}}]})
+    assert engine.post("replies", {"sender": "crash", "message_id": "told"}) == wanted
+    assert engine.post("session", {"sender": "crash"}) == (200, {})
+    assert engine.post("replies", {"sender": "crash", "message_id": "told"}) == wanted
+    assert engine.post("replies", {"sender": "crash", "message_id": "other"}) == (200, {"messages": None})
+    assert engine.post("forget", {"sender": "crash"}) == (200, {})
+    assert engine.post("replies", {"sender": "crash", "message_id": "told"}) == (200, {"messages": None})
+
+
+def test_a_failing_action_is_said_and_leaves_no_reply(engine: Engine) -> None:
+    Actions.fail = True
+    try:
+        assert engine.say("xin chào", sender="failing", message_id="lost") == (502, "no reply")
+    finally:
+        Actions.fail = False
+    assert engine.post("replies", {"sender": "failing", "message_id": "lost"}) == (200, {"messages": None})
+    assert engine.say("xin chào", sender="failing", message_id="lost") == (200, ["action_greet"])
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b'{"sender": "s"}'])
+def test_malformed_requests_are_400(engine: Engine, body: bytes) -> None:
+    assert engine.post("messages", body)[0] == 400

@@ -57,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             WITHOUT[part](out, cache)
         elif source is not None:
             WITH_MATERIAL[part](out, cache, source)
+        else:
+            continue
+        store.leave()
     return 0
 
 

@@ -44,14 +44,17 @@ class Asked:
 
 
 def examples(source: Path, form: str) -> list[Example]:
-    """ALQAC's questions, their text alone, typed in *form*."""
-    return [
-        Example(
-            typed(str(entry["text"]), form),
-            tuple((str(gold["law_id"]), str(gold["article_id"])) for gold in entry["relevant_articles"]),
-        )
-        for entry in store.questions(source)
-    ]
+    """ALQAC's questions, their text alone, typed in *form*.
+
+    Gold that the set's list of articles lacks is a miss, even where reading finds its text inside another article.
+    """
+    present = {(law["id"], article["id"]) for law in store.laws(source) for article in law["articles"]}
+
+    def gold(entry: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+        named = [(str(gold["law_id"]), str(gold["article_id"])) for gold in entry["relevant_articles"]]
+        return tuple((law, article if (law, article) in present else f"{article} (lacking)") for law, article in named)
+
+    return [Example(typed(str(entry["text"]), form), gold(entry)) for entry in store.questions(source)]
 
 
 def retrieval(out: Path, cache: Path, source: Path) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 
 from sqlalchemy import Select, func, insert, select, text
 from sqlalchemy.orm import Session
@@ -126,7 +127,14 @@ def _document(session: Session, metadata: ingest.Metadata) -> Document:
     document = session.scalars(select(Document).where(Document.identity == identity)).one_or_none()
     if document is None:
         document = Document(identity=identity, slug=_slug(session, metadata))
+        _describe(document, metadata)
         session.add(document)
+        session.flush()
+    return document
+
+
+def _describe(document: Document, metadata: ingest.Metadata) -> None:
+    """Let *document* say of itself what its text says."""
     document.type = metadata.type
     document.number = metadata.number
     document.number_key = validity.number_key(metadata.number)
@@ -137,8 +145,6 @@ def _document(session: Session, metadata: ingest.Metadata) -> Document:
     document.subject = metadata.subject
     document.signer = metadata.signer
     document.effective_on = metadata.effective_on
-    session.flush()
-    return document
 
 
 def _slug(session: Session, metadata: ingest.Metadata) -> str:
@@ -216,6 +222,9 @@ def publish(session: Session, revision: Revision) -> None:
     ):
         earlier.state = "superseded"
     session.flush()
+    # A draft changes nothing of what is published: its title and dates count from now on.
+    name = Path(revision.file_name).stem
+    _describe(session.get_one(Document, revision.document_id), ingest.parse(revision.text, name=name).metadata)
     revision.state = "published"
     revision.published_at = clock.now()
     session.flush()

@@ -49,14 +49,28 @@ def request(session: Session) -> None:
         .values(id=1, version=0, built_for=clock.today(), wanted=1, built=0)
         .on_conflict_do_update(index_elements=["id"], set_={"wanted": IndexVersion.wanted + 1})
     )
+    _defer_refresh(session)
+
+
+def request_for_today(session: Session) -> None:
+    """Ask for an index of what is in force today, if the one in use is of another day or behind."""
+    row = session.get(IndexVersion, 1)
+    if row is not None and (row.built_for != clock.today() or row.built != row.wanted):
+        _defer_refresh(session)
+
+
+def _defer_refresh(session: Session) -> None:
     jobs.defer(session, "knowledge.refresh_index", queue="index", lock=LOCK, once="knowledge.refresh_index")
 
 
-def refresh(*, only_if_behind: bool = True, fresh: bool = False, progress: Progress | None = None) -> None:
+def refresh(
+    *, only_if_behind: bool = True, for_today: bool = True, fresh: bool = False, progress: Progress | None = None
+) -> None:
     """Build the next version of the index and put it to use.
 
     Args:
-        only_if_behind: do nothing when the version in use was built for all changes, and for today.
+        only_if_behind: do nothing when the version in use was built for all changes.
+        for_today: a version that was built on an earlier day is behind as well (it answers rightly, but slower).
         fresh: make the vector store's collections anew as well.
         progress: hears how many passages are encoded.
 
@@ -69,7 +83,8 @@ def refresh(*, only_if_behind: bool = True, fresh: bool = False, progress: Progr
             if row is None:
                 return
             today = clock.today()
-            if only_if_behind and not fresh and row.version and row.built == row.wanted and row.built_for == today:
+            up_to_date = row.version > 0 and row.built == row.wanted and (row.built_for == today or not for_today)
+            if only_if_behind and not fresh and up_to_date:
                 return
             wanted, version = row.wanted, row.version + 1
             content = passages.load(session)

@@ -13,8 +13,8 @@ step() {
 step "ruff check" .venv/bin/ruff check .
 step "ruff format" .venv/bin/ruff format --check .
 step "mypy, application" .venv/bin/mypy
-step "mypy, engine" .venv-engine/bin/mypy --python-version 3.10 --ignore-missing-imports \
-    bot/nlu bot/*.py core/text core/lifeline.py
+step "mypy, engine" .venv-engine/bin/mypy --config-file bot/mypy.ini \
+    bot/nlu bot/*.py core/text/__init__.py core/lifeline.py
 step "import-linter" .venv/bin/lint-imports
 step "documentation" .venv/bin/python -m pytest tests/test_documentation.py
 exit "$status"

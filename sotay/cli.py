@@ -84,7 +84,7 @@ def _installation(*, index: bool = False) -> Iterator[None]:
     try:
         database.migrate()
         if index:
-            indexing.refresh(only_if_behind=True, progress=progress)
+            indexing.refresh(for_today=False, progress=progress)
         yield
     except ServiceError as error:
         fail(str(error))

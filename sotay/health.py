@@ -82,12 +82,14 @@ def _engine() -> bool:
 
 
 def _state(name: str, *, ok: bool) -> State:
-    """A part that does not answer is starting when its process is there."""
+    """A part that does not answer is starting when its process is there, or is being prepared by ``sotay up``."""
     if ok:
         return "ok"
     try:
         parts = json.loads((settings().data_dir / "run" / "parts.json").read_text(encoding="utf-8"))
-        pid = parts.get({"database": "postgres"}.get(name, name), {}).get("pid")
     except (OSError, ValueError):
         return "down"
-    return "starting" if pid and psutil.pid_exists(pid) else "down"
+    part = parts.get({"database": "postgres"}.get(name, name))
+    if part is None:
+        return "down"
+    return "starting" if psutil.pid_exists(part["pid"] or parts["supervisor"]["pid"]) else "down"

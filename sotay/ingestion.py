@@ -34,7 +34,7 @@ def ingest_paths(
         note(f"Đang đọc {path} …")
         results.append(ingest_file(path, publish=publish, demo=demo))
     if publish:
-        indexing.refresh(only_if_behind=True, progress=progress)
+        indexing.refresh(progress=progress)
     return results
 
 

@@ -10,6 +10,7 @@ from procrastinate import App, JobContext, PsycopgConnector, RetryStrategy
 
 from bot.actions.ask import answer_without_engine
 from core import database
+from core.database import unit_of_work
 from knowledge import indexing
 from messaging import turns
 from messaging.reply import Reply
@@ -76,6 +77,8 @@ async def run() -> None:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(CONCURRENCY + 4, "job"))
     app = build_app()
     async with app.open_async():
+        with unit_of_work() as session:  # the machine may have been off when the day changed
+            indexing.request_for_today(session)
         rescue = asyncio.create_task(_rescue(app))
         work = asyncio.create_task(
             app.run_worker_async(

@@ -131,3 +131,13 @@ def test_number_keys_ignore_case_accents_and_spaces() -> None:
     assert validity.number_key("05 - NQ/ĐU") == validity.number_key("05-nq/đu") == "05-nq/du"
     assert validity.number_key(None) is None
     assert validity.title_key("Luật  Hoà giải,") == validity.title_key("luật hòa GIẢI") == "luat hoa giai"
+
+
+def test_a_draft_of_the_next_revision_leaves_what_is_published_alone() -> None:
+    """The same document (number, date, issuer) with other words and another first day, not published yet."""
+    key = _add(*OLD)
+    _add(*OLD, "Quy định này có hiệu lực thi hành kể từ ngày 01 tháng 9 năm 2021.", publish=False)
+    assert _state(key, date(2021, 5, 10)) == (True, "in_force")
+    assert _add(*OLD, "Quy định này có hiệu lực thi hành kể từ ngày 01 tháng 10 năm 2021.") == key
+    assert _state(key, date(2021, 9, 30)) == (False, "not_yet")
+    assert _state(key, date(2021, 10, 1)) == (True, "in_force")

@@ -72,7 +72,7 @@ async def _body(request: Request) -> MessageIn:
     async for chunk in request.stream():
         raw += chunk
         if len(raw) > MAX_BODY_BYTES:
-            raise Refusal(413, "too_long", "Tin nhắn quá dài. Đồng chí hãy rút gọn câu hỏi rồi gửi lại.")
+            raise Refusal(413, "too_long", "Tin nhắn quá dài. Xin rút gọn câu hỏi rồi gửi lại.")
     try:
         content = json.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -91,7 +91,7 @@ async def _with_database(work: Callable[[], Result]) -> Result:
         return await run_in_threadpool(work)
     except (OperationalError, DBAPIError, PoolTimeoutError) as error:
         log.warning("the database cannot be reached: %s", type(error).__name__)
-        message = "Hệ thống đang khởi động lại. Đồng chí thử gửi lại sau ít giây."
+        message = "Hệ thống đang khởi động lại. Xin gửi lại sau ít giây."
         raise Refusal(503, "unavailable", message, retry_after=2) from error
 
 

@@ -33,9 +33,9 @@ class Settings(BaseSettings):
     organisation: str = Field(default="tổ chức", alias="SOTAY_ORGANISATION")
     suggestions: list[str] = Field(
         default=[
-            "Điều kiện để trở thành hội viên là gì?",
-            "Hội phí phải đóng bao nhiêu?",
-            "Chi hội họp mấy tháng một lần?",
+            "Muốn vào Hội thì cần điều kiện gì?",
+            "Hội phí nộp bao nhiêu một tháng?",
+            "Mất thẻ hội viên thì phải báo ai?",
         ],
         alias="SOTAY_SUGGESTIONS",
     )

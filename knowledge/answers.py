@@ -28,10 +28,16 @@ FURTHER_SHARE = 0.8
 LONGEST_QUOTE = 4000
 """Characters; of a longer article only what stands above its clauses is quoted."""
 
+HEADING_MATCH = 0.75
+"""From this likeness (F1 of content syllables) of question and heading on, the whole article is the answer."""
+
+HEADING_CERTAIN = 0.99
+"""From this likeness on there is an answer, whatever the search's own confidence."""
+
 SUGGESTIONS = 3
 CANDIDATES = 12
 
-NOTHING_FOUND = "Tôi chưa tìm thấy quy định nào trả lời câu hỏi này, nên không trả lời thay."
+NOTHING_FOUND = "Tôi chưa tìm thấy quy định nào trả lời câu hỏi này."
 
 
 class NothingPublishedError(RuntimeError):
@@ -105,7 +111,8 @@ def _by_reference(session: Session, question: str, day: date) -> Answer | None:
     if len(found) == 1 and references[0].clause is None and _asks_more(question, references):
         inside = _inside_article(session, question, found[0], day)
         found = [inside] if inside else found
-    return _compose(session, question, found[:MAX_CITATIONS], day)
+    asked = question if _asks_more(question, references) else None
+    return _compose(session, question, found[:MAX_CITATIONS], day, asked=asked)
 
 
 def _missing(session: Session, question: str, references: Sequence[Reference]) -> Answer | None:
@@ -161,15 +168,45 @@ def _by_search(session: Session, question: str, day: date) -> Answer:
         result = indexing.search(session, question, as_of=day, k=CANDIDATES)
     decided = abstention.decide(rest, result, indexing.parameters())
     found = _still_valid(session, result.hits, day, named)
-    if not found or not decided.answered:
-        return _abstain(question, found)
+    articles, likeness = _articles_asked_for(session, rest, found)
+    if not found or not (decided.answered or likeness >= HEADING_CERTAIN):
+        return _abstain(session, question, found)
     best = result.hits[0]
     further = [
         place
         for place, hit in zip(found[1:], _hits_of(found[1:], result), strict=True)
         if hit.score >= FURTHER_SHARE * best.score and place.provision.article_id != found[0].provision.article_id
     ]
-    return _compose(session, question, [found[0], *_one_for_each_article(further)][:MAX_CITATIONS], day)
+    if article is not None:
+        others = [place for place in [found[0], *further] if place.provision.article_id != article.provision.id]
+        chosen = [article, *_one_for_each_article(others)]
+    else:
+        chosen = [found[0], *_one_for_each_article(further)]
+    return _compose(session, question, chosen[:MAX_CITATIONS], day, asked=question)
+
+
+def _articles_asked_for(session: Session, question: str, found: Sequence[Found]) -> tuple[list[Found], float]:
+    """The articles of *found* whose headings say what the question asks for, best first; and how well the best does.
+
+    "Nghĩa vụ của hội viên là gì?" is answered by the whole article of that heading, not by one clause of it. Compared are
+    the content syllables of question and heading, without accents (F1, 0 to 1); among equals the document's order counts.
+    """
+    asked = _content(indexing.restore(question))
+    articles = provisions.load(session, list(dict.fromkeys(place.provision.article_id or 0 for place in found)))
+    likeness = {article.provision.id: _f1(asked, _content(article.provision.heading or "")) for article in articles}
+    alike = [article for article in articles if likeness[article.provision.id] >= HEADING_MATCH]
+    alike.sort(key=lambda article: (-likeness[article.provision.id], article.provision.id))
+    return alike, max(likeness.values(), default=0.0)
+
+
+def _content(text: str) -> frozenset[str]:
+    """The content syllables of *text*, folded."""
+    written, folded = question_syllables(text)
+    return frozenset(syllable for syllable, content in zip(folded, content_mask(written), strict=True) if content)
+
+
+def _f1(one: frozenset[str], other: frozenset[str]) -> float:
+    return 2 * len(one & other) / (len(one) + len(other)) if one and other else 0.0
 
 
 def _hits_of(places: Sequence[Found], result: SearchResult) -> list[Hit]:
@@ -216,20 +253,29 @@ def _still_valid(session: Session, hits: Sequence[Hit], day: date, named: Docume
     ]
 
 
-def _abstain(question: str, near: Sequence[Found]) -> Answer:
-    suggestions = [
-        Suggestion(heading=f"{passages.label(place.provision)} — {place.document.title}", url=url(place))
-        for place in _one_for_each_article(near)[:SUGGESTIONS]
-    ]
+def _abstain(session: Session, question: str, near: Sequence[Found]) -> Answer:
+    places = _one_for_each_article(near)[:SUGGESTIONS]
+    articles = {
+        place.provision.id: place for place in provisions.load(session, [p.provision.article_id or 0 for p in places])
+    }
+    suggestions = []
+    for place in places:
+        headed = articles.get(place.provision.article_id or 0, place)
+        suggestions.append(
+            Suggestion(heading=f"{passages.label(headed.provision)} — {place.document.title}", url=url(place))
+        )
     return Answer(question, NOTHING_FOUND, abstained=True, suggestions=suggestions)
 
 
-def _compose(session: Session, question: str, found: Sequence[Found], day: date) -> Answer:
-    """The answer in words: where it stands, the quotation, what else to know."""
+def _compose(session: Session, question: str, found: Sequence[Found], day: date, *, asked: str | None) -> Answer:
+    """The answer in words: where it stands, the quotation, what else to know.
+
+    *asked* is what a sentence is marked for; None when the provision as a whole was asked for.
+    """
     found = [
         provisions.without_clauses(session, place) if len(place.text) > LONGEST_QUOTE else place for place in found
     ]
-    citations = [_cite(session, question, place) for place in found]
+    citations = [_cite(session, asked, place) for place in found]
     first = found[0]
     lines = [f"{place_name(citations[0])}, {documents.full_name(first.document)}:", "", citations[0].quote]
     notice = _status_notice(session, first.document, day)
@@ -244,10 +290,11 @@ def _compose(session: Session, question: str, found: Sequence[Found], day: date)
     return Answer(question, "\n".join(lines), abstained=False, citations=citations)
 
 
-def _cite(session: Session, question: str, place: Found) -> Citation:
-    span = sentences.deciding_sentence(question, place.text, heading=place.provision.heading or "")
-    highlight = Highlight(start=span.start, end=span.end) if span else None
+def _cite(session: Session, asked: str | None, place: Found) -> Citation:
     row = place.provision
+    below = max((row.heading_end or 0) - place.start, 0) if row.heading else 0  # a heading decides nothing
+    span = sentences.deciding_sentence(asked, place.text[below:], heading=row.heading or "") if asked else None
+    highlight = Highlight(start=below + span.start, end=below + span.end) if span else None
     if highlight is not None and row.kind == "clause":
         row = provisions.point_at(session, row, place.start + highlight.start, place.start + highlight.end) or row
     return Citation(

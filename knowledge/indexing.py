@@ -46,7 +46,7 @@ def request(session: Session) -> None:
     """Ask for a refreshed index, in the unit of work that changes what is published."""
     session.execute(
         insert(IndexVersion)
-        .values(id=1, version=0, built_for=clock.today(), wanted=1, built=0)
+        .values(id=1, version=0, built_for=clock.today(), wanted=1, built=0, recipe=passages.RECIPE)
         .on_conflict_do_update(index_elements=["id"], set_={"wanted": IndexVersion.wanted + 1})
     )
     _defer_refresh(session)
@@ -55,8 +55,12 @@ def request(session: Session) -> None:
 def request_for_today(session: Session) -> None:
     """Ask for an index of what is in force today, if the one in use is of another day or behind."""
     row = session.get(IndexVersion, 1)
-    if row is not None and (row.built_for != clock.today() or row.built != row.wanted):
+    if row is not None and _is_behind(row, clock.today()):
         _defer_refresh(session)
+
+
+def _is_behind(row: IndexVersion, day: date) -> bool:
+    return (row.built, row.built_for, row.recipe) != (row.wanted, day, passages.RECIPE) or not row.version
 
 
 def _defer_refresh(session: Session) -> None:
@@ -83,8 +87,7 @@ def refresh(
             if row is None:
                 return
             today = clock.today()
-            up_to_date = row.version > 0 and row.built == row.wanted and (row.built_for == today or not for_today)
-            if only_if_behind and not fresh and up_to_date:
+            if only_if_behind and not fresh and not _is_behind(row, today if for_today else row.built_for):
                 return
             wanted, version = row.wanted, row.version + 1
             content = passages.load(session)
@@ -103,7 +106,7 @@ def refresh(
         )
         with unit_of_work() as session:
             row = session.get_one(IndexVersion, 1, with_for_update=True)
-            row.version, row.built, row.built_for = version, wanted, today
+            row.version, row.built, row.built_for, row.recipe = version, wanted, today, passages.RECIPE
         _Loaded.use(version, built)
         log.info("index version %d: %d passages", version, len(content))
 

@@ -141,6 +141,8 @@ class IndexVersion(Base):
     wanted: Mapped[int] = mapped_column(Integer)
     """Raised in the unit of work of every change; the index is up to date when it was built for this number."""
     built: Mapped[int] = mapped_column(Integer)
+    recipe: Mapped[int] = mapped_column(Integer)
+    """How passages were cut (``knowledge.passages.RECIPE``)."""
 
 
 class OpenQuestion(Base):

@@ -14,6 +14,9 @@ from knowledge import validity
 from knowledge.models import Document, Provision, Revision
 from knowledge.search.passages import ALWAYS, OPEN_END, Passage
 
+RECIPE = 1
+"""Raised whenever passages are cut differently: an index of an older recipe is built again."""
+
 _NEVER_QUOTED = {"preamble", "closing"}
 """Heads and signatures answer nothing; the reader shows them."""
 

@@ -48,6 +48,7 @@ def _published() -> Select[Provision, Document, str]:
 
 def _found(provision: Provision, document: Document, words: str) -> Found:
     start, end = content_span(words, 0, len(words))
+    start = end - len(words[start:end].lstrip("# "))  # the mark of a heading in Markdown is no part of the quotation
     return Found(provision, document, words[start:end], provision.start + start)
 
 

@@ -58,14 +58,19 @@ def clean(text: str) -> str:
     """
     cleaned = _CONTROL.sub("", text).strip()
     if not any(unicodedata.category(character) not in {"Cf", "Zs", "Zl", "Zp"} for character in cleaned):
-        raise MessageRefused("empty", "Tin nhắn trống. Đồng chí hãy nhập câu hỏi rồi gửi lại.")
+        raise MessageRefused("empty", "Tin nhắn trống. Xin nhập câu hỏi rồi gửi lại.")
     if len(cleaned) > MAX_CHARACTERS:
         raise MessageRefused(
             "too_long",
-            f"Tin nhắn dài {len(cleaned):,} ký tự, quá giới hạn {MAX_CHARACTERS:,} ký tự. "
-            "Đồng chí hãy rút gọn câu hỏi rồi gửi lại.".replace(",", "."),
+            f"Tin nhắn dài {_grouped(len(cleaned))} ký tự, quá giới hạn {_grouped(MAX_CHARACTERS)} ký tự. "
+            "Xin rút gọn câu hỏi rồi gửi lại.",
         )
     return cleaned
+
+
+def _grouped(number: int) -> str:
+    """A number as it is written in Vietnamese: 10.000."""
+    return f"{number:,}".replace(",", ".")
 
 
 def receive(
@@ -87,7 +92,7 @@ def receive(
     if choice is not None:
         issued = session.get(IssuedChoice, choice)
         if issued is None or issued.conversation_id != conversation.id:
-            raise MessageRefused("unknown_choice", "Nút này không còn dùng được. Đồng chí hãy nhập câu hỏi.")
+            raise MessageRefused("unknown_choice", "Nút này không còn dùng được. Xin nhập câu hỏi.")
         text, payload = issued.title, issued.payload
     text = clean(text)
     known = session.scalar(
@@ -101,7 +106,7 @@ def receive(
         select(func.count()).where(InboxMessage.conversation_id == conversation.id, InboxMessage.handled_at.is_(None))
     )
     if waiting is not None and waiting >= MAX_WAITING:
-        raise MessageRefused("busy", "Đồng chí đã gửi nhiều tin liên tiếp. Hãy chờ trả lời rồi gửi tiếp.")
+        raise MessageRefused("busy", "Có nhiều tin đang chờ trả lời. Xin chờ trả lời rồi gửi tiếp.")
     inbox_id = session.scalar(
         insert(InboxMessage)
         .values(

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.middleware.gzip import GZipMiddleware
 
 from bot.actions import router as actions
 from channels import widget
@@ -62,7 +63,8 @@ def create_app() -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.wake = Wake()
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)  # leaves event streams as they are
+    app.add_middleware(SecurityHeaders)  # the outermost: its headers are on every answer
     app.add_exception_handler(widget.Refusal, _refused)
     app.include_router(widget.router)
     app.include_router(actions.router, include_in_schema=False)

@@ -26,7 +26,7 @@ STALLED_SECONDS = 6
 """A worker silent for this long is dead, and its jobs are done again by another."""
 
 ATTEMPTS = 6
-APOLOGY = "Xin lỗi, hệ thống gặp trục trặc nên chưa trả lời được câu này. Đồng chí vui lòng hỏi lại sau ít phút."
+APOLOGY = "Xin lỗi, hệ thống gặp trục trặc nên chưa trả lời được câu này. Xin hỏi lại sau ít phút."
 
 
 def handle_message(context: JobContext, inbox_id: int) -> None:

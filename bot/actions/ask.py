@@ -48,7 +48,8 @@ def send_question(said: Said) -> Reply:
     with unit_of_work() as session:
         questions.send(session, question=question, conversation_id=said.conversation_id, message_id=said.message_id)
     return Reply(
-        text=f"Đã gửi câu hỏi, không kèm tên của {you()}. Khi có người trả lời, câu trả lời sẽ hiện ở ngay đây."
+        text=f"Đã gửi câu hỏi, không kèm tên của {you()}. Khi có người trả lời, câu trả lời sẽ hiện ở ngay đây; "
+        f"{you()} cứ quay lại xem hoặc hỏi tiếp."
     )
 
 
@@ -61,12 +62,24 @@ def answer_question(question: str) -> Reply:
             answer = answers.answer(session, question)
     except answers.NothingPublishedError:
         return Reply(
-            text=f"Sổ tay chưa có văn bản nào được công bố nên tôi chưa trả lời được. {you(start=True)} quay lại sau nhé.",
+            text=(
+                "Sổ tay chưa có văn bản nào được công bố nên tôi chưa trả lời được. "
+                f"{you(start=True)} có thể quay lại sau hoặc bấm nút để gửi câu hỏi cho người phụ trách."
+            ),
             choices=[keep_for_a_person(question)],
         )
     if answer.abstained:
-        return Reply(text=answer.text, suggestions=answer.suggestions, choices=[keep_for_a_person(question)])
+        return _abstention(question, answer)
     return Reply(text=answer.text, citations=answer.citations, suggestions=answer.suggestions)
+
+
+def _abstention(question: str, answer: answers.Answer) -> Reply:
+    near = "xem các điều gần nhất dưới đây hoặc " if answer.suggestions else ""
+    return Reply(
+        text=f"{answer.text} {you(start=True)} có thể {near}bấm nút để gửi câu hỏi cho người phụ trách.",
+        suggestions=answer.suggestions,
+        choices=[keep_for_a_person(question)],
+    )
 
 
 def keep_for_a_person(question: str) -> Choice:

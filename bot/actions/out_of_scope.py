@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bot.actions.ask import answer_question
+from bot.actions.ask import answer_question, keep_for_a_person
 from bot.actions.base import Said, TalkAction
 from bot.actions.wording import samples, you
+from core.text import syllables
 from messaging.reply import Reply
 
 
@@ -16,15 +17,17 @@ class OutOfScope(TalkAction):
     def reply(self, said: Said) -> Reply:
         """The knowledge base's answer when it has one, else the refusal."""
         answer = answer_question(said.text)
-        return answer if answer.citations else refusal()
+        return answer if answer.citations else refusal(said.text)
 
 
-def refusal() -> Reply:
-    """Says what the bot is for and offers questions to tap."""
+def refusal(question: str) -> Reply:
+    """Says what the bot is for, offers to keep what has words for a person, and questions to tap."""
+    keep = [keep_for_a_person(question)] if syllables(question) else []
+    sending = " hoặc bấm nút để gửi câu này cho người phụ trách" if keep else ""
     return Reply(
         text=(
-            "Câu này nằm ngoài phạm vi của tôi: tôi chỉ trả lời về điều lệ, quy chế và các văn bản có trong Sổ tay. "
-            f"Nếu {you()} hỏi về quy định, mời hỏi cụ thể hơn, ví dụ:"
+            "Câu này có vẻ nằm ngoài điều lệ, quy chế và các văn bản có trong Sổ tay nên tôi không trả lời được. "
+            f"{you(start=True)} có thể hỏi cụ thể hơn{sending}. Ví dụ về câu hỏi:"
         ),
-        choices=samples(),
+        choices=[*keep, *samples()],
     )

@@ -5,16 +5,10 @@ from __future__ import annotations
 from core.settings import settings
 from messaging.reply import Choice
 
-SAMPLES = (
-    "Điều kiện để trở thành hội viên là gì?",
-    "Hội viên có những quyền gì?",
-    "Hội phí đóng thế nào?",
-)
-
 
 def samples() -> list[Choice]:
-    """Three questions to tap."""
-    return [Choice(title=question) for question in SAMPLES]
+    """Questions to tap, the same as on the home page."""
+    return [Choice(title=question) for question in settings().suggestions]
 
 
 def you(*, start: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import random
@@ -209,9 +210,8 @@ def _store(law: Law, copy: int, words: list[str], chance: random.Random) -> int:
     articles: list[AlqacArticle] = [{"id": a["id"], "text": _changed(a["text"], words, chance)} for a in law.articles]
     text = official_layout({"id": f"{law.title} bản {copy}", "articles": articles})
     name = f"copy-{copy}-{law.title}.txt"
-    source = ingest.Source(
-        path=Path(name), format="text", text=text, sha256=f"{copy:04d}{hash(name) & (1 << 60) - 1:060x}"
-    )
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    source = ingest.Source(path=Path(name), format="text", text=text, sha256=digest)
     with unit_of_work() as session:
         added = documents.add(session, source, ingest.parse(text, name=name))
         documents.publish(session, added.revision)

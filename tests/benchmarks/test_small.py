@@ -20,6 +20,7 @@ from tests.benchmarks.evaluate_abstention import Measured, fit_by_law, shares, w
 from tests.benchmarks.evaluate_answers import same_stretch, trimmed
 from tests.benchmarks.evaluate_peers import most_overlapped, plain_bm25
 from tests.benchmarks.evaluate_retrieval import GRID, out_of_fold
+from tests.benchmarks.fit_abstention import _halves, confidence, fitted_model
 from tests.benchmarks.forms import strip_accents, typed
 from tests.benchmarks.report import Figure, renew, save, spread
 
@@ -111,6 +112,22 @@ def test_a_law_is_judged_by_a_model_that_never_saw_it() -> None:
     strange = [_measured("in", "b", 0.80) for _ in range(20)] + [_measured("out", "b", 0.95) for _ in range(20)]
     model_of = fit_by_law(seen + strange)
     assert shares(strange, model_of) == {"in NFC": 0.0, "out NFC": 100.0}
+
+
+def test_shipped_numbers_let_through_what_they_promise() -> None:
+    inside = [_measured("in", "a", 0.80 + n / 1000) for n in range(100)]
+    outside = [_measured("out", "a", 0.70 + n / 1000) for n in range(100)]
+    model = fitted_model(inside + outside, dense=True)
+    answered = [confidence(row, model, dense=True) >= model.threshold for row in inside + outside]
+    assert (sum(answered[:100]), sum(answered[100:])) == (96, 0)
+
+
+def test_one_half_is_fitted_to_and_the_other_kept() -> None:
+    rows = [_measured("in", "", n / 10) for n in range(10)]
+    first, second = _halves(rows)
+    assert sorted([*first, *second], key=rows.index) == rows
+    assert (first, second) == _halves(rows)
+    assert min(len(first), len(second)) > 0
 
 
 def test_a_figure_knows_whether_its_target_is_met() -> None:

@@ -85,7 +85,9 @@ def test_ask_gives_the_answer_with_its_citation(knowledge: Knowledge) -> None:
 
 def test_an_abstention_offers_headings_and_keeps_the_question_in_the_button(knowledge: Knowledge) -> None:
     reply = Ask().reply(said("lương giáo viên?"))
-    assert reply.text == "Chưa tìm thấy."
+    assert reply.text == (
+        "Chưa tìm thấy. Đồng chí có thể xem các điều gần nhất dưới đây hoặc bấm nút để gửi câu hỏi cho người phụ trách."
+    )
     assert [suggestion.heading for suggestion in reply.suggestions] == ["Điều 6"]
     assert [(choice.title, choice.payload) for choice in reply.choices] == [
         ("Gửi câu hỏi này, không kèm tên", {"intent": "send_question", "question": "lương giáo viên?"})
@@ -102,15 +104,30 @@ def test_nothing_published_is_said_and_the_question_can_be_kept(knowledge: Knowl
 @pytest.mark.parametrize("text", ["", "😀😀", "?!…", "   "])
 def test_a_message_without_words_never_reaches_the_search(knowledge: Knowledge, text: str) -> None:
     assert Ask().reply(said(text)).citations == []
-    assert OutOfScope().reply(said(text)) == refusal()
+    refused = OutOfScope().reply(said(text))
+    assert [choice.title for choice in refused.choices] == settings().suggestions
+    assert "gửi" not in refused.text
     assert knowledge.asked == []
 
 
 def test_out_of_scope_is_refused_unless_the_knowledge_base_answers(knowledge: Knowledge) -> None:
-    assert OutOfScope().reply(said("giá vàng hôm nay")) == refusal()
+    assert OutOfScope().reply(said("giá vàng hôm nay")) == refusal("giá vàng hôm nay")
     assert OutOfScope().reply(said("hội phí hôm nay")).citations == [CITATION]
-    assert len(refusal().choices) == 3
-    assert all(choice.payload is None for choice in refusal().choices)
+
+
+def test_what_is_refused_can_be_sent_to_a_person_too(knowledge: Knowledge) -> None:
+    [send, *samples] = OutOfScope().reply(said("giá vàng hôm nay")).choices
+    assert (send.title, send.payload) == (
+        "Gửi câu hỏi này, không kèm tên",
+        {"intent": "send_question", "question": "giá vàng hôm nay"},
+    )
+    assert [(choice.title, choice.payload) for choice in samples] == [(q, None) for q in settings().suggestions]
+
+
+def test_sample_questions_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wording, "settings", lambda: settings().model_copy(update={"suggestions": ["Một?", "Hai?"]}))
+    for action in (Greet, Help, About, WhoAreYou):
+        assert [choice.title for choice in action().reply(said("x")).choices] == ["Một?", "Hai?"]
 
 
 def test_send_question_keeps_the_question_of_the_button_not_the_text(knowledge: Knowledge) -> None:

@@ -200,7 +200,11 @@
       if (!this.shadowRoot) this._build();
       this._listen(window, "online", () => this._wake());
       this._listen(window, "offline", () => this._showConnection());
-      this._listen(window, "pagehide", () => this._closeStream());
+      this._listen(window, "pagehide", () => {
+        this._closeStream();
+        const place = this._pinned ? "" : this._lastEvent + ":" + Math.round(this._scroll.scrollTop);
+        remember("sessionStorage", this._key + ":place", place);
+      });
       this._listen(window, "pageshow", (event) => event.persisted && this._wake());
       this._listen(document, "visibilitychange", () => this._visibility());
       if (window.speechSynthesis) {
@@ -279,7 +283,7 @@
       this._root = h("section", { class: "chat", "aria-label": title, hidden: true, onkeydown: (event) => this._escape(event) },
         h("header", { class: "head" }, h("div", { class: "column" },
           h("div", { class: "who" }, h("slot", { name: "heading" }, h("h2", null, title)),
-            h("p", null, "Trợ lý tự động — câu trả lời trích nguyên văn")),
+            h("p", null, "Trợ lý tự động, trích nguyên văn")),
           this._large)),
         this._scroll, h("div", { class: "over" }, this._newer), form);
 
@@ -287,6 +291,7 @@
         this._root.hidden = false;
         this._fit();
         this._toEnd();
+        this._backToPlace();
       };
       const style = h("link", { rel: "stylesheet", href: this.getAttribute("stylesheet") || new URL("sotay-chat.css", SCRIPT).href, onload: show, onerror: show });
       this.attachShadow({ mode: "open" }).append(style, this._root);
@@ -344,7 +349,7 @@
           [this._link(citation.url, labelOf(citation)), this._badge(citation), h("span", { class: "preview" }, citation.quote || "")])));
       }
       if (message.suggestions.length) {
-        node.append(this._links(null, message.suggestions.map((suggestion) => [this._link(suggestion.url, suggestion.heading)])));
+        node.append(this._links("Các điều gần nhất", message.suggestions.map((suggestion) => [this._link(suggestion.url, suggestion.heading)])));
       }
       const spoken = [lead, quote, first ? citationLine(first) : "", tail].filter(Boolean).join("\n");
       node.append(h("div", { class: "foot" },
@@ -616,7 +621,16 @@
       this._queue.forEach((item) => this._nodes.has("m:" + item.id) || this._showPending(item));
       this._log.setAttribute("aria-live", "polite"); // only what comes from now on is read out
       this._toEnd();
+      this._backToPlace();
       if (this._queue.length) this._send();
+    }
+
+    /** Back from a document: where the member was reading, unless something was said since. */
+    _backToPlace() {
+      const [event, top] = (recall("sessionStorage", this._key + ":place") || "").split(":").map(Number);
+      if (!top || event !== this._lastEvent || this._queue.length) return;
+      this._scroll.scrollTop = top;
+      this._scrolled();
     }
 
     /** Ask for the history and show what is missing; true when the server answered with at least one message. */

@@ -63,6 +63,7 @@ def upgrade() -> None:
         sa.Column("built_for", sa.Date(), nullable=False),
         sa.Column("wanted", sa.Integer(), nullable=False),
         sa.Column("built", sa.Integer(), nullable=False),
+        sa.Column("recipe", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_index_version")),
     )
     op.create_table(

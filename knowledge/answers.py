@@ -177,11 +177,7 @@ def _by_search(session: Session, question: str, day: date) -> Answer:
         for place, hit in zip(found[1:], _hits_of(found[1:], result), strict=True)
         if hit.score >= FURTHER_SHARE * best.score and place.provision.article_id != found[0].provision.article_id
     ]
-    if article is not None:
-        others = [place for place in [found[0], *further] if place.provision.article_id != article.provision.id]
-        chosen = [article, *_one_for_each_article(others)]
-    else:
-        chosen = [found[0], *_one_for_each_article(further)]
+    chosen = _one_for_each_article([*articles, found[0], *further])
     return _compose(session, question, chosen[:MAX_CITATIONS], day, asked=question)
 
 

@@ -27,10 +27,10 @@ check: setup-tests
 	@scripts/check.sh
 
 bench: setup-tests
-	@$(PYTHON) -m tests.benchmarks
+	@scripts/bench.sh
 
 evaluate: setup-tests
-	@$(PYTHON) -m tests.evaluation
+	@scripts/evaluate.sh
 
 neural: setup
 	@"$$($(PYTHON3) scripts/setup.py --print-uv)" pip install --python $(PYTHON) --compile-bytecode -r requirements/neural.txt

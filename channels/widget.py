@@ -154,9 +154,9 @@ async def history(request: Request, response: Response) -> dict[str, Any]:
 
 
 @router.get("/events", response_class=EventSourceResponse)
-async def events(request: Request, response: Response, last_event_id: int | None = None) -> EventSourceResponse:
+async def events(request: Request, response: Response, last_event_id: str | None = None) -> EventSourceResponse:
     """Replies as Server-Sent Events (``event: message``), resumed after ``Last-Event-ID`` or ``?last_event_id=``."""
-    seen = _resume_point(request.headers.get("last-event-id"), last_event_id)
+    seen = _resume_point(request.headers.get("last-event-id") or last_event_id)
     key = sessions.read(request) or sessions.begin(request, response)
 
     def work() -> uuid.UUID:
@@ -174,10 +174,9 @@ async def events(request: Request, response: Response, last_event_id: int | None
     return stream
 
 
-def _resume_point(header: str | None, parameter: int | None) -> int:
-    if header is not None and header.isascii() and header.isdigit() and len(header) <= 18:
-        return int(header)
-    return min(max(parameter or 0, 0), 2**63 - 1)
+def _resume_point(seen: str | None) -> int:
+    """The event to resume after; what is not the id of an event means from the beginning."""
+    return int(seen) if seen and seen.isascii() and seen.isdigit() and len(seen) <= 18 else 0
 
 
 async def _stream(wake: Wake, conversation_id: uuid.UUID, seen: int) -> AsyncIterator[ServerSentEvent]:

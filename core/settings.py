@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 class Settings(BaseSettings):
     """What an installation may set. Names of the environment variables are the aliases."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_file=ROOT / ".env", extra="ignore", populate_by_name=True)
 
     data_dir: Path = Field(default=ROOT / "var", alias="SOTAY_DATA_DIR")
     database_url: str | None = Field(default=None, alias="DATABASE_URL")

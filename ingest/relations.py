@@ -38,7 +38,7 @@ _HISTORY = re.compile(
 )
 _CONDITION = re.compile(r"\s*(?:khi|neu|truong hop|trong truong hop|trong thoi han)\b", re.IGNORECASE)
 _PART = re.compile(
-    r"\b(?:diem|khoan|dieu|muc|chuong|phan|cum tu|tu|doan|noi dung|phu luc|mot so|quy dinh (?:tai|cua|ve))\b",
+    r"\b(?:diem|khoan|dieu|muc|chuong|phan|cum tu|(?<!ke )tu|doan|noi dung|phu luc|mot so|quy dinh (?:tai|cua|ve))\b",
     re.IGNORECASE,
 )
 _TYPE = re.compile(rf"\b{TYPE_PATTERN}\b(?!\s+(?:nay|khac|ve viec nay)\b)", re.IGNORECASE)
@@ -49,7 +49,7 @@ _STOP = re.compile(
 # Words that end a name; with accents, which tell "trừ" from "Cư trú" and "được" from "Luật Dược".
 _STOP_WORD = re.compile(r"\s(?:thay thế|bãi bỏ|có hiệu lực|như sau|trừ)\b", re.IGNORECASE)
 _TITLE_END = re.compile(
-    r",?\s+(?:số\s*:?\s*\d|ngày\s+\d|năm\s+\d{4}|(?:đã\s+)?được\s|ban hành kèm|kể từ|và các|có\s"
+    r",?\s+(?:số\s*:?\s*\d|ngày\s+\d|năm\s+\d{4}|(?:đã\s+)?được\s|ban hành kèm|kể từ|và các|có\s|ban hành\s*$"
     r"|của\s+(?:Bộ|Chính phủ|Quốc hội|Thủ tướng|Ban|Hội)\b)|,\s|\s*[(.]|\s*$"
 )
 _BEFORE_NUMBER = re.compile(r"(?P<title>\s(?:[^;:.(]{0,160}?\s)??)(?:số|SỐ)\s*:?\s*\d")
@@ -60,6 +60,10 @@ _STANDING = frozenset(
 # "Luật khác", "Quyết định của Ban Chấp hành" name no document.
 _NO_TITLE = frozenset(
     ["của", "có", "khác", "liên", "trước", "được", "đã", "do", "và", "trái", "hiện", "phải", "nào", "sau", "trên"]
+)
+# "2. Bãi bỏ Quy chế …": an order that names its object with a capital.
+_REPEAL_ORDER = re.compile(
+    rf"{_MARKER.pattern}(?:bai bo|huy bo|thay the)\s+(?:toan bo\s+)?{_TYPE_AHEAD}", re.IGNORECASE
 )
 _FURTHER_NUMBER = re.compile(r"(?:,|\bva|\bhoac)\s+(?:so\s*:?\s*)?$", re.IGNORECASE)
 _DOCUMENTS = re.compile(
@@ -358,6 +362,7 @@ def _named_by_title(aligned: Aligned, sentence: _Sentence, kind: str, title: str
         return False
     words = aligned.plain[sentence.start : sentence.end]
     own = sentence.is_title or sentence.inherited is not None or sentence.itself.search(words) is not None
+    own = own or _REPEAL_ORDER.match(words) is not None
     return own or re.search(r"\bmot so dieu\b", words, re.IGNORECASE) is not None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,9 @@ HEADING_MATCH = 0.75
 
 HEADING_CERTAIN = 0.99
 """From this likeness on there is an answer, whatever the search's own confidence."""
+
+_ONE_THING = re.compile(r"\b(?:bao (?:nhiêu|lâu|giờ|xa)|mấy|(?:khi|lúc|ngày|tháng) nào|ai|đâu|không)\b")
+"""A question for one thing (how long, how many, who, whether) is answered by a clause, never by a whole article."""
 
 SUGGESTIONS = 3
 CANDIDATES = 12
@@ -187,7 +191,10 @@ def _articles_asked_for(session: Session, question: str, found: Sequence[Found])
     "Nghĩa vụ của hội viên là gì?" is answered by the whole article of that heading, not by one clause of it. Compared are
     the content syllables of question and heading, without accents (F1, 0 to 1); among equals the document's order counts.
     """
-    asked = _content(indexing.restore(question))
+    restored = indexing.restore(question)
+    if _ONE_THING.search(restored.lower()):
+        return [], 0.0
+    asked = _content(restored)
     articles = provisions.load(session, list(dict.fromkeys(place.provision.article_id or 0 for place in found)))
     likeness = {article.provision.id: _f1(asked, _content(article.provision.heading or "")) for article in articles}
     alike = [article for article in articles if likeness[article.provision.id] >= HEADING_MATCH]

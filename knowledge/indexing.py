@@ -7,6 +7,7 @@ makes it the one in use; every process loads it with its next question.
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -28,6 +29,7 @@ from knowledge.models import Embedding, IndexVersion
 from knowledge.search.embedding import ArrayEmbeddings, load_embeddings
 from knowledge.search.fusion import SearchResult
 from knowledge.search.index import IndexBroken, SearchIndex
+from knowledge.search.passages import Passage
 from knowledge.search.vectors import VectorStore, VectorStoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -91,24 +93,49 @@ def refresh(
                 return
             wanted, version = row.wanted, row.version + 1
             content = passages.load(session)
-        folder = _folder()
-        SearchIndex.remove_others(folder, [str(row.version)] if _is_complete(row.version) else [], _store())
-        built = SearchIndex.build(
-            content,
-            folder=folder,
-            version=str(version),
-            embeddings=embedder(),
-            store=_store(),
-            cache=_DatabaseCache(),
-            built_for=today,
-            fresh=fresh,
-            progress=progress,
-        )
+        SearchIndex.remove_others(_folder(), [str(row.version)] if _is_complete(row.version) else [], _store())
+        built = _build(content, version, today, fresh=fresh, progress=progress)
         with unit_of_work() as session:
             row = session.get_one(IndexVersion, 1, with_for_update=True)
             row.version, row.built, row.built_for, row.recipe = version, wanted, today, passages.RECIPE
         _Loaded.use(version, built)
         log.info("index version %d: %d passages", version, len(content))
+
+
+def _build(
+    content: Sequence[Passage], version: int, day: date, *, fresh: bool = False, progress: Progress | None = None
+) -> SearchIndex:
+    return SearchIndex.build(
+        content,
+        folder=_folder(),
+        version=str(version),
+        embeddings=embedder(),
+        store=_store(),
+        cache=_DatabaseCache(),
+        built_for=day,
+        fresh=fresh,
+        progress=progress,
+    )
+
+
+def repair() -> None:
+    """Build the version in use again where this data folder lacks it (restored, or a second machine) or cannot read it.
+
+    The version keeps its number, so that machines on one database do not outdate each other's index.
+    """
+    with database.connect() as lock:
+        lock.execute("select pg_advisory_lock(%s)", [_BUILD_LOCK])
+        with unit_of_work() as session:
+            row = session.get(IndexVersion, 1)
+            if row is None or not row.version:
+                return
+            content = passages.load(session)
+        try:
+            _Loaded.get(row.version)  # another process was faster
+        except IndexBroken as error:
+            log.warning("the index is built again: %s", error)
+            shutil.rmtree(_folder() / str(row.version), ignore_errors=True)
+            _Loaded.use(row.version, _build(content, row.version, row.built_for))
 
 
 def _is_complete(version: int) -> bool:
@@ -182,10 +209,8 @@ def search(
     """The *k* best passages for *question* in force on *as_of*, of *documents* only where given."""
     try:
         index = _current(session)
-    except IndexBroken as error:
-        log.warning("the index is built again: %s", error)
-        refresh(only_if_behind=False)
-        session.expire_all()
+    except IndexBroken:
+        repair()
         index = _current(session)
     if index is None:
         return SearchResult(hits=[], signals=None, restored=question)
@@ -218,19 +243,21 @@ def _parameters(path: Path | None, _changed: int) -> abstention.Parameters:
 def warm_up() -> None:
     """Load everything that the first question would wait for, and mend an index that the vector store has lost."""
     with suppress(VectorStoreUnavailable):
-        if _is_damaged():
+        if _has_lost_vectors():
             refresh(only_if_behind=False)
     sentences.split_sentences("Điều lệ.")
     with unit_of_work() as session:
         search(session, "điều lệ", as_of=clock.today(), k=1)
 
 
-def _is_damaged() -> bool:
+def _has_lost_vectors() -> bool:
+    """Whether the vector store does not hold what the index in use needs (its data were deleted)."""
     with unit_of_work() as session:
         try:
             index = _current(session)
         except IndexBroken:
-            return True
+            repair()
+            return False
     if index is None:
         return False
     manifest = index.manifest

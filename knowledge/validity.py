@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.clock import VIETNAM
@@ -50,6 +50,10 @@ def status(document: Document, day: date) -> Status:
     return "in_force"
 
 
+LONGEST_TITLE = 400
+"""Characters of the text that are looked at for a title."""
+
+
 @dataclass(frozen=True)
 class _Ending:
     day: date
@@ -67,11 +71,13 @@ def refresh(session: Session) -> None:
     endings: dict[int, _Ending] = {}
     amendments: dict[int, date] = {}
     published = session.execute(
-        select(Relation, Revision).join(Revision, Revision.id == Relation.revision_id).order_by(Relation.id)
+        select(Relation, Revision, func.substr(Revision.text, Relation.start + 1, LONGEST_TITLE))
+        .join(Revision, Revision.id == Relation.revision_id)
+        .order_by(Relation.id)
     )
-    for relation, revision in published:
+    for relation, revision, words in published:
         source = documents[revision.document_id]
-        target = _target(relation, source, documents.values())
+        target = _target(relation, source, words, documents.values())
         relation.target_id = target.id if target else None
         if target is None or revision.state != "published" or revision.published_at is None:
             continue
@@ -91,18 +97,27 @@ def refresh(session: Session) -> None:
         document.amended_on = amendments.get(document.id)
 
 
-def _target(relation: Relation, source: Document, documents: Iterable[Document]) -> Document | None:
-    """The stored document that *relation* of *source* means, or None when there is none or more than one."""
+def _target(relation: Relation, source: Document, words: str, documents: Iterable[Document]) -> Document | None:
+    """The stored document that *relation* of *source* means, the newest where several fit, or None.
+
+    *words* is the source's text from where it names the other one on.
+    """
     others = [document for document in documents if document.id != source.id]
     key = number_key(relation.number)
     if key is not None:
         found = [document for document in others if document.number_key == key]
-        if relation.issued_on is not None:
-            found = [document for document in found if document.issued_on in (relation.issued_on, None)]
     else:
-        wanted = title_key(relation.title)
-        found = [document for document in others if wanted and title_key(document.title) == wanted]
-        if relation.issued_on is not None:
-            found = [document for document in found if document.issued_on in (relation.issued_on, None)]
+        wanted, said = title_key(relation.title), title_key(words)
+        found = [document for document in others if wanted and _is_named(document.title_key, wanted, said)]
+    if relation.issued_on is not None:
+        found = [document for document in found if document.issued_on in (relation.issued_on, None)]
     older = [d for d in found if not (d.issued_on and source.issued_on and d.issued_on > source.issued_on)]
     return max(older, key=lambda document: document.issued_on or date.min, default=None)
+
+
+def _is_named(title: str, wanted: str, said: str) -> bool:
+    """Whether a document is the one that is named as *wanted*, in a text that goes on as *said* (all folded).
+
+    Either the whole title stands there, or all of it but whose it is ("… của Hội").
+    """
+    return f"{said} ".startswith(f"{title} ") or title == wanted or title.startswith(f"{wanted} cua ")

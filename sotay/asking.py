@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.database import unit_of_work
-from knowledge import answers, indexing
+from knowledge import answers, documents, indexing
 from knowledge.answers import NothingPublishedError
 from messaging.inbox import MessageRefused, clean
 
@@ -51,6 +51,9 @@ def answer_lines(path: Path, *, default_as_of: date | None) -> Iterator[dict[str
 
     Raises NothingPublishedError before the first line when nothing is published.
     """
+    with unit_of_work() as session:
+        if not documents.any_published(session):
+            raise NothingPublishedError("nothing is published")
     with path.open("rb") as file:
         for number, raw in enumerate(file, start=1):
             try:

@@ -17,7 +17,8 @@ def calibrate_file(path: Path) -> dict[str, Any]:
     """Fit to the questions of *path*, keep the numbers in the data folder, and report.
 
     Rates are fractions 0 to 1 of the answerable and of the unanswerable questions that are answered: with the numbers of
-    the product, and cross-validated with the new ones. Raises CalibrationError, OSError.
+    the product, and cross-validated with the new ones. Numbers that do worse in both are not kept (``saved_to`` is None).
+    Raises CalibrationError, OSError.
     """
     examples: list[Example] = read_examples(path)
     with unit_of_work() as session:
@@ -29,7 +30,12 @@ def calibrate_file(path: Path) -> dict[str, Any]:
             return abstention.features(question, result)
 
         done = calibrate(examples, probe, abstention.load_parameters())
-    abstention.save_parameters(done.parameters, indexing.calibration_file())
+    worse = (
+        done.cross_validated.answerable_answered < done.before.answerable_answered
+        and done.cross_validated.unanswerable_answered >= done.before.unanswerable_answered
+    )
+    if not worse:
+        abstention.save_parameters(done.parameters, indexing.calibration_file())
     return {
         "answerable": done.answerable,
         "unanswerable": done.unanswerable,
@@ -37,7 +43,7 @@ def calibrate_file(path: Path) -> dict[str, Any]:
         "threshold": done.parameters.dense.threshold,
         "before": _rates(done.before.answerable_answered, done.before.unanswerable_answered),
         "cross_validated": _rates(done.cross_validated.answerable_answered, done.cross_validated.unanswerable_answered),
-        "saved_to": str(indexing.calibration_file()),
+        "saved_to": None if worse else str(indexing.calibration_file()),
     }
 
 

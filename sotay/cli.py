@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -72,24 +75,38 @@ def _day(value: str | None) -> date | None:
 @contextmanager
 def _installation(*, index: bool = False) -> Iterator[None]:
     """Start what a command needs, bring the schema up to date, and say plainly what is wrong if that fails."""
-    from sqlalchemy.exc import OperationalError
+    from pydantic import ValidationError
+    from sqlalchemy.exc import DBAPIError
 
-    from core import database
-    from core.keeper import ServiceError
-    from knowledge import indexing
-    from sotay.logs import configure_logging
+    try:
+        from core import database
+        from core.keeper import ServiceError
+        from knowledge import indexing
+        from knowledge.abstention import ParametersError
+        from knowledge.search.e5 import ModelBuildError
+        from knowledge.search.embedding import EmbeddingModelError
+        from knowledge.search.vectors import VectorStoreUnavailable
+        from sotay.logs import configure_logging
 
-    configure_logging()
+        configure_logging()
+    except ValidationError as error:
+        fail(bad_settings(error))
     logging.getLogger().setLevel(logging.WARNING)
     try:
         database.migrate()
         if index:
             indexing.refresh(for_today=False, progress=progress)
         yield
-    except ServiceError as error:
+    except (EmbeddingModelError, ModelBuildError, ParametersError, ServiceError, VectorStoreUnavailable) as error:
         fail(str(error))
-    except OperationalError as error:
-        fail(f"Không kết nối được cơ sở dữ liệu (cannot reach the database): {str(error.orig).strip()}")
+    except DBAPIError as error:
+        fail(f"Cơ sở dữ liệu báo lỗi (the database reports an error): {str(error.orig).strip()}")
+
+
+def bad_settings(error: ValidationError) -> str:
+    """What is wrong with the settings, one line each."""
+    lines = [f"{'.'.join(map(str, entry['loc']))}: {entry['msg']} ({entry['input']!r})" for entry in error.errors()]
+    return "Thiết lập không hợp lệ (bad settings):\n  " + "\n  ".join(lines)
 
 
 def progress(done: int, total: int) -> None:
@@ -105,10 +122,16 @@ def progress(done: int, total: int) -> None:
 @app.command()
 def up() -> None:
     """Khởi động toàn bộ hệ thống (như make run); Ctrl-C để dừng."""
+    from pydantic import ValidationError
+
     from core.settings import settings
     from sotay.up import up as start
 
-    raise typer.Exit(start(settings(), demo=settings().demo))
+    try:
+        chosen = settings()
+    except ValidationError as error:
+        fail(bad_settings(error))
+    raise typer.Exit(start(chosen, demo=chosen.demo))
 
 
 @app.command(hidden=True)

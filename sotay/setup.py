@@ -7,6 +7,7 @@ import sys
 from core.settings import settings
 from knowledge import indexing
 from knowledge.search.e5 import ModelBuildError
+from knowledge.search.embedding import EmbeddingModelError
 
 
 def main() -> int:
@@ -14,7 +15,7 @@ def main() -> int:
     print(f"Mô hình tìm kiếm (search model): {settings().embedding_model}", file=sys.stderr, flush=True)
     try:
         indexing.embedder()
-    except ModelBuildError as error:
+    except (EmbeddingModelError, ModelBuildError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

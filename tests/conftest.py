@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 # Before anything reads the settings: nothing of the user's own installation is touched.
-for variable in ("DATABASE_URL", "CHROMA_URL", "HOST", "PORT", "TLS", "DEMO"):
-    os.environ.pop(variable, None)
+for variable in list(os.environ):
+    of_ours = variable.startswith("SOTAY_") and variable not in ("SOTAY_MATERIAL", "SOTAY_DATA_DIR")
+    if of_ours or variable in ("DATABASE_URL", "CHROMA_URL", "HOST", "PORT", "TLS", "DEMO"):
+        del os.environ[variable]
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.actions.base import Said, TalkAction
+from bot.actions.small_talk import Greet
 from bot.actions.wording import you
 from core.database import unit_of_work
 from core.text import syllables
@@ -12,6 +13,9 @@ from messaging.turns import Turn
 
 SEND = "Gửi câu hỏi này, không kèm tên"
 SEND_INTENT = "send_question"
+
+_GREETINGS = frozenset({"chao", "xin chao", "chao ban", "xin chao ban", "hello", "hi", "alo"})
+"""Folded. Without the engine, at least these are no questions: it is what people try first."""
 
 
 class Ask(TalkAction):
@@ -35,9 +39,13 @@ class SendQuestion(TalkAction):
 
 
 def answer_without_engine(turn: Turn) -> list[Reply]:
-    """The replies while the engine trains or is down: whatever is typed is a question, buttons do what they say."""
+    """The replies while the engine trains or is down: but for a greeting, what is typed is a question; buttons work."""
     said = Said(turn.text, turn.message_id, turn.conversation_id, turn.payload or {})
-    return [send_question(said) if said.payload.get("intent") == SEND_INTENT else answer_question(said.text)]
+    if said.payload.get("intent") == SEND_INTENT:
+        return [send_question(said)]
+    if " ".join(syllables(said.text)) in _GREETINGS:
+        return [Greet().reply(said)]
+    return [answer_question(said.text)]
 
 
 def send_question(said: Said) -> Reply:

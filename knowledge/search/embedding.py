@@ -166,7 +166,7 @@ class SentenceTransformerEmbeddings(ArrayEmbeddings):
             from sentence_transformers import SentenceTransformer  # noqa: PLC0415  # heavy (torch), an optional extra
         except ImportError as error:
             raise EmbeddingModelError(
-                f"the embedding model {name!r} needs the extra `neural`: run `make setup NEURAL=yes`,"
+                f"the embedding model {name!r} needs the extra `neural`: run `make neural`,"
                 f" or set SOTAY_EMBEDDING_MODEL={DEFAULT_MODEL}"
             ) from error
         try:

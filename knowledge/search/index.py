@@ -19,6 +19,7 @@ from knowledge.search.fusion import (
     DEFAULT_WEIGHTS,
     Hit,
     SearchResult,
+    Signals,
     Weights,
     best_positions,
     fused,
@@ -29,7 +30,6 @@ from knowledge.search.manifest import IndexBroken, Manifest, remove_versions
 from knowledge.search.passages import Passage
 from knowledge.search.restoration import Restorer
 from knowledge.search.scope import LexicalScores, Scope
-from knowledge.search.signals import BEST, measured
 from knowledge.search.table import PassageTable
 from knowledge.search.vectors import Neighbours, VectorStore, VectorStoreUnavailable
 
@@ -149,7 +149,7 @@ class SearchIndex:
         Without the vector store the words alone decide (``SearchResult.degraded`` says so).
         """
         restored = self.restore(question)
-        asked = Question.of(nfc(question), self._vocabulary)
+        asked = Question.of(nfc(question), self._vocabulary, restored=restored)
         is_current = as_of == self.manifest.built_for
         scope = self._current if is_current else self._all
         mask = self._mask(scope, None if is_current else as_of.toordinal(), documents)
@@ -159,24 +159,13 @@ class SearchIndex:
         neighbours, degraded = self._neighbours(restored, scope, mask, as_of, documents)
         scores = scope.scores(asked, mask)
         total = self._fused(scope, mask, scores, neighbours)
-        best = best_positions(total, max(k, CANDIDATES))
+        best = best_positions(total, k)
         if len(best) == 0:
             return SearchResult(hits=[], signals=None, restored=restored, degraded=degraded)
-        hits = self._hits(scope, best[: max(k, BEST)], total, scores, neighbours)
-        others = best[scope.article_of[best] != scope.article_of[best[0]]]
-        signals = measured(
-            asked,
-            scope,
-            hits[:BEST],
-            best[: min(len(hits), BEST)],
-            scores,
-            neighbours,
-            passages=allowed,
-            runner_up=float(total[others[0]]) if len(others) else 0.0,
-        )
+        dense_top = float(neighbours.cosines[0]) if neighbours is not None and len(neighbours.cosines) else 0.0
         return SearchResult(
-            hits=hits[:k],
-            signals=signals,
+            hits=self._hits(scope, best, total, scores, neighbours),
+            signals=Signals(dense_available=neighbours is not None, dense_top=dense_top),
             restored=restored,
             degraded=degraded,
             term_weights=scope.clause.term_weights(asked),
@@ -238,7 +227,7 @@ class SearchIndex:
     def _fused(
         self, scope: Scope, mask: Mask | None, scores: LexicalScores, neighbours: Neighbours | None
     ) -> npt.NDArray[np.float64]:
-        article = scaled(scores.article_level)[scope.article_of]
+        article = scaled(scores.article)[scope.article_of]
         dense: npt.NDArray[np.float64] | None = None
         if neighbours is not None:
             dense = np.zeros(len(scope))
@@ -263,7 +252,7 @@ class SearchIndex:
             Hit(
                 passage=self._table.passage(int(scope.rows[position])),
                 score=float(total[position]),
-                lexical_article=float(scores.article[position]),
+                lexical_article=float(scores.article[scope.article_of[position]]),
                 lexical_clause=float(scores.clause[position]),
                 dense=cosines.get(position),
             )

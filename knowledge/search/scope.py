@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +19,11 @@ Mask = npt.NDArray[np.bool_]
 Terms = npt.NDArray[np.int32]
 
 
-class LexicalScores:
-    """Raw BM25 of one question, by position in the scope."""
+class LexicalScores(NamedTuple):
+    """Raw BM25 of one question: of each passage by position in the scope, of each article by its number there."""
 
-    def __init__(self, clause: npt.NDArray[np.float32], article: npt.NDArray[np.float32], article_of: Ints) -> None:
-        self.clause = clause
-        self.article_level = article
-        self.article = article[article_of]
+    clause: npt.NDArray[np.float32]
+    article: npt.NDArray[np.float32]
 
 
 class Scope:
@@ -78,7 +77,7 @@ class Scope:
             allowed_articles = np.zeros(self.article.size, dtype=np.bool_)
             allowed_articles[self.article_of[mask]] = True
         clause = self.clause.scores(question, mask)
-        return LexicalScores(clause, self.article.scores(question, allowed_articles), self.article_of)
+        return LexicalScores(clause, self.article.scores(question, allowed_articles))
 
 
 def _articles(table: PassageTable, rows: Ints) -> tuple[Ints, Ints]:

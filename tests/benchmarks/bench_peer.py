@@ -26,7 +26,7 @@ from tests.benchmarks.bench_chat import (
     prepare,
 )
 from tests.benchmarks.bench_search import demo_questions
-from tests.benchmarks.installation import NotHealthyError, _cpu, cpu_shares
+from tests.benchmarks.installation import NotHealthyError, cpu_seconds, cpu_shares
 from tests.benchmarks.members import RestMember
 from tests.benchmarks.report import save
 
@@ -69,12 +69,12 @@ def peer(out: Path, cache: Path, work: Path) -> None:
         def member() -> RestMember:
             return RestMember(url)
 
-        def cpu_seconds() -> dict[str, float]:
-            return {"engine": _cpu(second.pid), "actions": _cpu(first.pid)}
+        def cpu_so_far() -> dict[str, float]:
+            return {"engine": cpu_seconds(second.pid), "actions": cpu_seconds(first.pid)}
 
         members.run(member, questions, members=2, turns=10, limit=60)
         one = members.run(member, questions, members=1, turns=ONE_MEMBER_TURNS, limit=LIMIT_SECONDS)
-        with cpu_shares(cpu_seconds) as together:
+        with cpu_shares(cpu_so_far) as together:
             many = members.run(member, questions, members=MEMBERS, turns=MEMBER_TURNS, limit=LIMIT_SECONDS)
     save(
         "peer",

@@ -161,6 +161,7 @@ class Searches:
     def __init__(self, index: SearchIndex, folder: Path) -> None:
         self._dense = index
         self._lexical = SearchIndex(index.manifest, folder, embeddings=_NoModel(), store=indexing._store())
+        self._lexical._degraded = True  # known: no warning
 
     def measure(self, kind: Kind, law: str, form: str, question: str) -> Measured:
         """*question*, typed in *form*, as both searches measure it. Raises RuntimeError when Chroma is away."""

@@ -74,7 +74,7 @@ class Installation:
     def cpu_seconds(self) -> dict[str, float]:
         """CPU seconds used so far by each part with its children, ended ones too."""
         state = json.loads((self.data_dir / "run" / "parts.json").read_text(encoding="utf-8"))
-        return {part: _cpu(state[part]["pid"]) for part in PARTS if state.get(part, {}).get("pid")}
+        return {part: cpu_seconds(state[part]["pid"]) for part in PARTS if state.get(part, {}).get("pid")}
 
 
 def all_ok(health: dict[str, Any]) -> bool:
@@ -87,7 +87,8 @@ def answering(health: dict[str, Any]) -> bool:
     return health["status"] in ("ok", "degraded")
 
 
-def _cpu(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """CPU seconds used so far by a process with its children, ended ones too."""
     total = 0.0
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)

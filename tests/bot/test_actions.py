@@ -151,6 +151,12 @@ def test_without_the_engine_texts_are_questions_and_buttons_still_work(knowledge
     assert [sent["message_id"] for sent in knowledge.sent] == ["m2"]
 
 
+@pytest.mark.parametrize("text", ["Xin chào!", "chao ban", "alo"])
+def test_without_the_engine_a_greeting_is_still_greeted(knowledge: Knowledge, text: str) -> None:
+    assert answer_without_engine(Turn(1, CONVERSATION, "m1", text, None)) == [Greet().reply(said(text))]
+    assert knowledge.asked == []
+
+
 def test_the_bot_says_plainly_that_it_is_a_machine() -> None:
     assert WhoAreYou().reply(said("bạn là ai")).text.startswith("Tôi là máy (trợ lý tự động), không phải người.")
 

@@ -127,6 +127,14 @@ def test_a_repealed_document_says_so() -> None:
     assert _state(old, date(2025, 7, 1)) == (False, "repealed")
 
 
+def test_a_document_named_by_its_title_is_ended_too() -> None:
+    old = _add(*OLD)
+    force = "Quy định này có hiệu lực kể từ ngày 01/7/2025 và thay thế Quy định về hội phí ban hành ngày 10/5/2021."
+    _add("08/2025/QĐ-HTN", date(2025, 6, 20), "thu nộp hội phí", force)
+    assert _state(old, date(2025, 6, 30)) == (True, "in_force")
+    assert _state(old, date(2025, 7, 1)) == (False, "replaced")
+
+
 def test_number_keys_ignore_case_accents_and_spaces() -> None:
     assert validity.number_key("05 - NQ/ĐU") == validity.number_key("05-nq/đu") == "05-nq/du"
     assert validity.number_key(None) is None

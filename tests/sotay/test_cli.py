@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from core import database as db
 from knowledge import indexing
 from sotay.cli import app
 
@@ -183,6 +183,22 @@ def test_a_named_document_is_answered_from_with_its_status(cli: Cli, folder: Pat
     assert first["document"]["status"] == "replaced"
 
 
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("Mức hội phí thế nào?", ("1", None)),
+        ("muc hoi phi", ("1", None)),
+        ("Mức hội phí của hội viên chính thức là bao nhiêu?", ("1", "1")),
+    ],
+)
+def test_a_question_for_a_heading_gets_the_whole_article(
+    cli: Cli, folder: Path, words: str, place: tuple[str, str | None]
+) -> None:
+    cli.run("ingest", folder, "--publish")
+    [first, *_] = cli.json("ask", words)["citations"]
+    assert (first["article"], first["clause"]) == place
+
+
 def test_what_nothing_answers_is_said_plainly(cli: Cli, folder: Path) -> None:
     cli.run("ingest", folder, "--publish")
     answer = cli.json("ask", "Trận bóng đá tối qua kết quả ra sao?")
@@ -285,4 +301,14 @@ def test_the_index_is_rebuilt_from_the_database(cli: Cli, folder: Path) -> None:
     cli.run("index", "rebuild")
     indexing.reset()
     assert cli.json("search", QUESTION) == before
-    assert db.url()
+
+
+def test_a_lost_index_is_built_again_under_its_number(cli: Cli, folder: Path, data_dir: Path) -> None:
+    cli.run("ingest", folder, "--publish")
+    before = cli.json("search", QUESTION)
+    versions = sorted(path.name for path in (data_dir / "index").iterdir())
+    for name in versions:
+        shutil.rmtree(data_dir / "index" / name)
+    indexing.reset()
+    assert cli.json("search", QUESTION) == before
+    assert [path.name for path in (data_dir / "index").iterdir()] == versions[-1:]

@@ -100,6 +100,7 @@
   }
 
   const plain = (text) => text.normalize("NFC").toLowerCase().replace(/\s+/g, " ").trim();
+  const dense = (text) => text.replace(/\n\s*\n/g, "\n"); // blank lines of the source take room and say nothing
   const later = (attempt) => BACKOFF[Math.min(attempt, BACKOFF.length - 1)] * (0.75 + Math.random() / 2);
   const list = (value) => (Array.isArray(value) ? value : []);
 
@@ -365,8 +366,8 @@
     /** The quotation with its deciding sentence marked; offsets count code points, not UTF-16 units. */
     _marked(quote, highlight) {
       const points = Array.from(quote);
-      if (!highlight || highlight.start < 0 || highlight.end <= highlight.start || highlight.end > points.length) return [quote];
-      const cut = (start, end) => points.slice(start, end).join("");
+      if (!highlight || highlight.start < 0 || highlight.end <= highlight.start || highlight.end > points.length) return [dense(quote)];
+      const cut = (start, end) => dense(points.slice(start, end).join(""));
       return [cut(0, highlight.start), h("mark", null, cut(highlight.start, highlight.end)), cut(highlight.end)];
     }
 

@@ -132,12 +132,8 @@ def test_signals_tell_a_question_in_scope_from_one_outside(index: SearchIndex) -
     outside = index.search("cách nấu phở bò ngon", as_of=TODAY, k=1).signals
     assert inside is not None
     assert outside is not None
-    assert (inside.passages, inside.syllables, inside.dense_available) == (10, 9, True)
-    assert inside.coverage_clause > outside.coverage_clause
+    assert (inside.dense_available, outside.dense_available) == (True, True)
     assert inside.dense_top > outside.dense_top
-    assert inside.unknown_share < outside.unknown_share
-    assert inside.agreement_top is True
-    assert inside.reciprocal_rank_lexical == 1.0
 
 
 def test_signals_do_not_depend_on_how_many_hits_are_asked_for(index: SearchIndex) -> None:

@@ -165,7 +165,7 @@ def _inside_article(session: Session, question: str, article: Found, day: date) 
 
 
 def _by_search(session: Session, question: str, day: date) -> Answer:
-    named, rest = _named_in_question(session, question)
+    named, rest = _named_in_question(session, question, day)
     if named is not None:
         result = indexing.search(session, rest, as_of=_day_in_force(named, day), k=CANDIDATES, documents=[named.id])
     else:
@@ -224,8 +224,12 @@ def _one_for_each_article(places: Sequence[Found]) -> list[Found]:
     return list(first.values())
 
 
-def _named_in_question(session: Session, question: str) -> tuple[Document | None, str]:
-    """The document that the question names by its number, and the question without its name."""
+def _named_in_question(session: Session, question: str, day: date) -> tuple[Document | None, str]:
+    """The document that the question names by its number, and the question without its name.
+
+    One that is named by its whole title counts when it is not in force on *day* and no other of that title is: the
+    search would not find it.
+    """
     for name in named_documents(question):
         found = provisions.documents_named(session, number=name.number, hint=None)
         if name.issued_on is not None:
@@ -233,6 +237,9 @@ def _named_in_question(session: Session, question: str) -> tuple[Document | None
         if found:
             rest = f"{question[: name.start]} {question[name.end :]}"
             return found[0], rest if syllables(rest) else found[0].title
+    titled = provisions.documents_titled(session, question)
+    if titled and not any(validity.in_force(document, day) for document in titled):
+        return titled[0], question
     return None, question
 
 

@@ -182,9 +182,7 @@ def untrained(model: Model) -> Model:
     )
 
 
-def fit(
-    base: Model, values: Floats, labels: Flags, *, prior: float = PRIOR, importance: Floats | None = None
-) -> Model:
+def fit(base: Model, values: Floats, labels: Flags, *, prior: float = PRIOR, importance: Floats | None = None) -> Model:
     """*base* moved towards the examples (maximum a posteriori, Newton's method), with its threshold set anew.
 
     *values* has a row for each example and a column for each of the model's coefficients, in their order; *labels*

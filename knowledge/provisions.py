@@ -74,6 +74,18 @@ def point_at(session: Session, clause: Provision, start: int, end: int) -> Provi
     ).one_or_none()
 
 
+def documents_titled(session: Session, question: str) -> list[Document]:
+    """The published documents whose whole title (three syllables or more) stands in *question*, longest title first."""
+    said = f" {' '.join(syllables(question))} "
+    found = session.scalars(
+        select(Document)
+        .join(Revision, Revision.document_id == Document.id)
+        .where(Revision.state == "published", func.strpos(said, func.concat(" ", Document.title_key, " ")) > 0)
+    )
+    long_enough = [document for document in found if len(document.title_key.split()) >= 3]
+    return sorted(long_enough, key=lambda document: len(document.title_key), reverse=True)
+
+
 def documents_named(session: Session, *, number: str | None, hint: str | None) -> list[Document]:
     """The published documents that a question names, by number, or by the words of the title.
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from core.settings import ROOT, settings
 from tests.e2e.chat_page import DESKTOP, PHONE, ChatPage, chromium_path, launch_chromium
-from tests.e2e.installation import Installation, Member, eventually
+from tests.e2e.installation import Installation, Member
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
 
@@ -249,7 +249,7 @@ def test_the_questions_we_propose_are_answered_by_the_right_clause(installation:
     [block] = re.findall(r"Ba câu để hỏi thử:\n\n```\n(.*?)```", readme, re.DOTALL)
     with closing(Member(installation.address)) as member:
         ids = [member.say(question) for question in [*settings().suggestions, *block.splitlines()]]
-        answers = [eventually(lambda id_=id_: member.answer_to(id_)) for id_ in ids]
+        answers = [member.answer_to(id_) for id_ in ids]
     places = [(Path(cited["url"]).name.partition("#")) for cited in (answer["citations"][0] for answer in answers)]
     assert [(slug, anchor) for slug, _, anchor in places] == [
         ("dieu-le-01-2024-dl-hbdsx", "dieu-9"),

@@ -199,6 +199,13 @@ def test_a_question_for_a_heading_gets_the_whole_article(
     assert (first["article"], first["clause"]) == place
 
 
+def test_a_document_named_by_its_title_is_answered_from_too(cli: Cli, folder: Path) -> None:
+    cli.run("ingest", folder, "--publish")
+    answer = cli.json("ask", "Quy định về hội phí của Hội Thử nghiệm nói hội viên dự bị có được miễn hội phí không?")
+    [first, *_] = answer["citations"]
+    assert (first["document"]["number"], first["document"]["status"]) == ("02/2021/QĐ-HTN", "replaced")
+
+
 def test_what_nothing_answers_is_said_plainly(cli: Cli, folder: Path) -> None:
     cli.run("ingest", folder, "--publish")
     answer = cli.json("ask", "Trận bóng đá tối qua kết quả ra sao?")

@@ -182,7 +182,7 @@ def _by_search(session: Session, question: str, day: date) -> Answer:
         if hit.score >= FURTHER_SHARE * best.score and place.provision.article_id != found[0].provision.article_id
     ]
     chosen = _one_for_each_article([*articles, found[0], *further])
-    return _compose(session, question, chosen[:MAX_CITATIONS], day, asked=question)
+    return _compose(session, question, chosen[:MAX_CITATIONS], day, asked=None if articles else question)
 
 
 def _articles_asked_for(session: Session, question: str, found: Sequence[Found]) -> tuple[list[Found], float]:

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from core.settings import settings
-from knowledge.abstention import DENSE_FEATURES, Coefficient, Model
+from knowledge.abstention import DENSE_FEATURES, Coefficient, Features, Model
 from knowledge.search.fusion import DEFAULT_WEIGHTS, Weights
 from knowledge.search.passages import Passage
 from tests.benchmarks import bench_search, evaluate, evaluate_abstention, evaluate_answers, members, report, store
@@ -20,7 +21,7 @@ from tests.benchmarks.evaluate_abstention import Measured, fit_by_law, shares, w
 from tests.benchmarks.evaluate_answers import same_stretch, trimmed
 from tests.benchmarks.evaluate_peers import most_overlapped, plain_bm25
 from tests.benchmarks.evaluate_retrieval import GRID, out_of_fold
-from tests.benchmarks.fit_abstention import _halves, confidence, fitted_model
+from tests.benchmarks.fit_abstention import Row, confidence, fitted_model, importance
 from tests.benchmarks.forms import strip_accents, typed
 from tests.benchmarks.report import Figure, renew, save, spread
 
@@ -114,20 +115,27 @@ def test_a_law_is_judged_by_a_model_that_never_saw_it() -> None:
     assert shares(strange, model_of) == {"in NFC": 0.0, "out NFC": 100.0}
 
 
+def _row(kind: str, dense_top: float, *, collection: str = "laws", form: str = "NFC") -> Row:
+    found = Features({name: dense_top if name == "dense_top" else 0.5 for name in DENSE_FEATURES}, dense=True)
+    return Row(collection, kind, "a", form, f"{kind} {dense_top}", found, None)
+
+
 def test_shipped_numbers_let_through_what_they_promise() -> None:
-    inside = [_measured("in", "a", 0.80 + n / 1000) for n in range(100)]
-    outside = [_measured("out", "a", 0.70 + n / 1000) for n in range(100)]
-    model = fitted_model(inside + outside, dense=True)
+    inside = [_row("in", 0.80 + n / 1000) for n in range(100)]
+    outside = [_row("out", 0.70 + n / 1000) for n in range(100)]
+    never_fitted_to = [_row("+far", 0.99)]
+    model = fitted_model(inside + outside + never_fitted_to, dense=True)
+    assert model == fitted_model(inside + outside, dense=True)
     answered = [confidence(row, model, dense=True) >= model.threshold for row in inside + outside]
     assert (sum(answered[:100]), sum(answered[100:])) == (96, 0)
 
 
-def test_one_half_is_fitted_to_and_the_other_kept() -> None:
-    rows = [_measured("in", "", n / 10) for n in range(10)]
-    first, second = _halves(rows)
-    assert sorted([*first, *second], key=rows.index) == rows
-    assert (first, second) == _halves(rows)
-    assert min(len(first), len(second)) > 0
+def test_groups_count_as_they_should_whatever_their_size() -> None:
+    rows = [_row("in", 0.9)] * 3 + [_row("out", 0.8)] * 2 + [_row("out", 0.8, form="stripped")] * 2
+    labels = np.array([row.kind == "in" for row in rows])
+    weights = importance(rows, labels)
+    assert weights[labels].sum() == pytest.approx(weights[~labels].sum()) == pytest.approx(len(rows) / 2)
+    assert weights[5] / weights[3] == pytest.approx(0.6)
 
 
 def test_a_figure_knows_whether_its_target_is_met() -> None:

@@ -165,3 +165,21 @@ def test_an_evaluation_may_start_from_nothing() -> None:
     assert learnt.coefficients["match"].weight > 1 > abs(learnt.coefficients["noise"].weight)
     assert kept.coefficients["match"].weight == pytest.approx(0.0, abs=1e-5)
     assert learnt.log_odds({"match": 0.9, "noise": 1.0}) >= math.log(learnt.threshold / (1 - learnt.threshold))
+
+
+def test_what_lies_far_from_zero_is_learnt_as_well() -> None:
+    """The same examples with a feature moved (a cosine near 0.85 instead of 0) give the same judgement."""
+    blank = untrained(BASE.dense)
+    values = np.array([[1.0, 0.0], [0.9, 1.0], [0.1, 1.0], [0.0, 0.0]])
+    labels = np.array([True, True, False, False])
+    near, far = (fit(blank, values + np.array([moved, 0.0]), labels, prior=1.0) for moved in (0.0, 50.0))
+    assert far.coefficients["match"].weight == pytest.approx(near.coefficients["match"].weight)
+    assert far.log_odds({"match": 50.4, "noise": 0.0}) == pytest.approx(near.log_odds({"match": 0.4, "noise": 0.0}))
+
+
+def test_an_example_may_count_more_than_another() -> None:
+    blank = untrained(BASE.dense)
+    values = np.array([[1.0, 0.0], [1.0, 0.0]])
+    labels = np.array([True, False])
+    model = fit(blank, values, labels, prior=0.01, importance=np.array([3.0, 1.0]))
+    assert model.log_odds({"match": 1.0, "noise": 0.0}) == pytest.approx(math.log(3), rel=0.01)

@@ -7,7 +7,15 @@ import bm25s
 import numpy as np
 import pytest
 
-from knowledge.search.lexical import CLAUSE_LEVEL, LexicalIndex, Question, Vocabulary, VocabularyBuilder, terms
+from knowledge.search.lexical import (
+    CLAUSE_LEVEL,
+    RELATED_WEIGHT,
+    LexicalIndex,
+    Question,
+    Vocabulary,
+    VocabularyBuilder,
+    terms,
+)
 
 TEXTS = ["Hội phí đóng hằng tháng", "Đại hội họp năm năm một lần", "Đóng hội phí, đóng hội phí", "Thẻ"]
 
@@ -57,10 +65,14 @@ def test_idf_of_known_and_unknown_terms(built: tuple[LexicalIndex, Vocabulary]) 
     )
 
 
-def test_contains(built: tuple[LexicalIndex, Vocabulary]) -> None:
-    index, vocabulary = built
-    found = index.contains(np.array([vocabulary["hoi"], -1, vocabulary["the"]]), np.array([3, 0, 1]))
-    assert found.tolist() == [[False, True, True], [False, False, False], [True, False, False]]
+def test_an_official_word_for_an_everyday_one_counts_half(built: tuple[LexicalIndex, Vocabulary]) -> None:
+    _, vocabulary = built
+    asked = Question.of("nop the", Vocabulary({"dong": 0, "nop": 1, "the": 2}), restored="nộp thẻ")
+    assert asked.related.tolist() == [0]
+    index = LexicalIndex.build([np.array([0], np.int32), np.array([1], np.int32)], 3, CLAUSE_LEVEL)
+    official, everyday = index.scores(asked).tolist()
+    assert official == pytest.approx(RELATED_WEIGHT * everyday)
+    assert Question.of("hội phí", vocabulary).related.tolist() == []
 
 
 def test_saved_and_loaded(built: tuple[LexicalIndex, Vocabulary], tmp_path: Path) -> None:

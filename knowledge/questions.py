@@ -35,10 +35,18 @@ class QuestionSummary:
 
 
 def send(session: Session, *, question: str, conversation_id: uuid.UUID, message_id: str) -> bool:
-    """Keep *question* for a person. The same tap (conversation and message id) handled twice is one question.
+    """Keep *question* for a person.
 
-    Returns True when the question is new.
+    The same tap (conversation and message id) handled twice is one question, and so are two taps for the same words that
+    wait for an answer. Returns True when the question is new.
     """
+    waiting = select(OpenQuestion.id).where(
+        OpenQuestion.conversation_id == conversation_id,
+        OpenQuestion.question == question,
+        OpenQuestion.answer.is_(None),
+    )
+    if session.scalar(waiting) is not None:
+        return False
     key = hashlib.sha256(f"{conversation_id} {message_id}".encode()).hexdigest()
     stored = session.scalar(
         insert(OpenQuestion)

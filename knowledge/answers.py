@@ -108,15 +108,31 @@ def _references(session: Session, question: str, day: date) -> list[tuple[Refere
 def _by_reference(session: Session, question: str, day: date) -> Answer | None:
     """The provisions that the question refers to by number; None when it refers to none that can be told."""
     resolved = _references(session, question, day)
+    references = [reference for reference, _ in resolved]
     found = [place for _, places in resolved for place in places]
     if not found:
-        return _missing(session, question, [reference for reference, _ in resolved])
-    references = [reference for reference, _ in resolved]
-    if len(found) == 1 and references[0].clause is None and _asks_more(question, references):
-        inside = _inside_article(session, question, found[0], day)
-        found = [inside] if inside else found
-    asked = question if _asks_more(question, references) else None
-    return _compose(session, question, found[:MAX_CITATIONS], day, asked=asked)
+        return _missing(session, question, references)
+    if not _asks_more(question, references, found):
+        return _compose(session, question, found[:MAX_CITATIONS], day, asked=None)
+    if len(references) == 1:
+        found = _nearest_first(session, question, found, day)
+    return _compose(session, question, found[:MAX_CITATIONS], day, asked=question)
+
+
+def _nearest_first(session: Session, question: str, found: Sequence[Found], day: date) -> list[Found]:
+    """*found* with what is nearest to the question first; for an article its nearest clause."""
+    if len(found) == 1 and found[0].provision.kind != "article":
+        return list(found)
+    in_force_on = _day_in_force(found[0].document, day)
+    of_documents = sorted({place.document.id for place in found})
+    hits = indexing.search(session, question, as_of=in_force_on, k=50, documents=of_documents).hits
+    articles = [place.provision.article_id for place in found]
+    nearest = [hit.passage for hit in hits if hit.passage.article in articles]
+    order = list(dict.fromkeys([*(passage.article for passage in nearest), *articles]))
+    ranked = sorted(found, key=lambda place: order.index(place.provision.article_id))
+    if nearest and ranked[0].provision.kind == "article":
+        ranked = [*provisions.load(session, [nearest[0].id]), *ranked[1:]]
+    return ranked
 
 
 def _missing(session: Session, question: str, references: Sequence[Reference]) -> Answer | None:
@@ -146,22 +162,15 @@ def reference_name(reference: Reference) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _asks_more(question: str, references: Sequence[Reference]) -> bool:
-    """Whether the question has content of its own beside the reference."""
+def _asks_more(question: str, references: Sequence[Reference], found: Sequence[Found]) -> bool:
+    """Whether the question has content of its own beside the reference and the names of the documents."""
     rest = question
     for reference in sorted(references, key=lambda entry: entry.start, reverse=True):
         rest = rest[: reference.start] + " " + rest[reference.end :]
-    written, _ = question_syllables(indexing.restore(rest))
-    return sum(content_mask(written)) >= 3
-
-
-def _inside_article(session: Session, question: str, article: Found, day: date) -> Found | None:
-    """The clause of *article* that is nearest to the question."""
-    result = indexing.search(
-        session, question, as_of=_day_in_force(article.document, day), k=50, documents=[article.document.id]
-    )
-    ids = [hit.passage.id for hit in result.hits if hit.passage.article == article.provision.id]
-    return next(iter(provisions.load(session, ids[:1])), None)
+    names = {
+        syllable for place in found for syllable in syllables(f"{place.document.title} {place.document.number or ''}")
+    }
+    return len(_content(indexing.restore(rest)) - names) >= 3
 
 
 def _by_search(session: Session, question: str, day: date) -> Answer:

@@ -175,6 +175,23 @@ def test_references_go_straight_to_the_provision(cli: Cli, folder: Path) -> None
     assert "Không có Điều 99" in missing["answer"]
 
 
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("Điều 1 Quy định số 05/2025/QĐ-HTN", ("1", None)),
+        ("dieu 1 quy dinh ve thu nop hoi phi cua hoi thu nghiem noi gi", ("1", None)),
+        ("Theo Điều 1 Quy định 05/2025/QĐ-HTN, hội viên trên 70 tuổi có phải nộp không?", ("1", "2")),
+        ("Điều 1 cho người trên 70 tuổi được hưởng gì?", ("1", "2")),
+    ],
+)
+def test_an_article_is_quoted_whole_unless_more_is_asked(
+    cli: Cli, folder: Path, words: str, place: tuple[str, str | None]
+) -> None:
+    cli.run("ingest", folder, "--publish")
+    [first, *_] = cli.json("ask", words)["citations"]
+    assert (first["document"]["number"], first["article"], first["clause"]) == ("05/2025/QĐ-HTN", *place)
+
+
 def test_a_named_document_is_answered_from_with_its_status(cli: Cli, folder: Path) -> None:
     cli.run("ingest", folder, "--publish")
     answer = cli.json("ask", "Theo Quy định số 02/2021/QĐ-HTN, hội viên dự bị có được miễn hội phí không?")

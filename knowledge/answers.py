@@ -38,6 +38,9 @@ HEADING_CERTAIN = 0.99
 _ONE_THING = re.compile(r"\b(?:bao (?:nhiêu|lâu|giờ|xa)|mấy|(?:khi|lúc|ngày|tháng) nào|ai|đâu|không)\b")
 """A question for one thing (how long, how many, who, whether) is answered by a clause, never by a whole article."""
 
+_A_LIST = re.compile(r"\b(?:những|gồm|các|nêu|liệt kê)\b")
+"""A question for a list: no item of the article decides it alone, so its introduction is marked, if it has one."""
+
 SUGGESTIONS = 3
 CANDIDATES = 12
 
@@ -191,7 +194,10 @@ def _by_search(session: Session, question: str, day: date) -> Answer:
         if hit.score >= FURTHER_SHARE * best.score and place.provision.article_id != found[0].provision.article_id
     ]
     chosen = _one_for_each_article([*articles, found[0], *further])
-    return _compose(session, question, chosen[:MAX_CITATIONS], day, asked=None if articles else question)
+    whole = bool(articles) and (
+        likeness >= HEADING_CERTAIN or _A_LIST.search(indexing.restore(rest).lower()) is not None
+    )
+    return _compose(session, question, chosen[:MAX_CITATIONS], day, asked=question, whole=whole)
 
 
 def _articles_asked_for(session: Session, question: str, found: Sequence[Found]) -> tuple[list[Found], float]:
@@ -286,15 +292,20 @@ def _abstain(session: Session, question: str, near: Sequence[Found]) -> Answer:
     return Answer(question, NOTHING_FOUND, abstained=True, suggestions=suggestions)
 
 
-def _compose(session: Session, question: str, found: Sequence[Found], day: date, *, asked: str | None) -> Answer:
+def _compose(
+    session: Session, question: str, found: Sequence[Found], day: date, *, asked: str | None, whole: bool = False
+) -> Answer:
     """The answer in words: where it stands, the quotation, what else to know.
 
-    *asked* is what a sentence is marked for; None when the provision as a whole was asked for.
+    *asked* is what a sentence is marked for; None when a provision was asked for by its number. *whole*: the first
+    provision answers as a whole.
     """
     found = [
         provisions.without_clauses(session, place) if len(place.text) > LONGEST_QUOTE else place for place in found
     ]
     citations = [_cite(session, asked, place) for place in found]
+    if whole:
+        citations[0] = citations[0].model_copy(update={"highlight": _introduction(session, found[0])})
     first = found[0]
     lines = [f"{place_name(citations[0])}, {documents.full_name(first.document)}:", "", citations[0].quote]
     notice = _status_notice(session, first.document, day)
@@ -307,6 +318,14 @@ def _compose(session: Session, question: str, found: Sequence[Found], day: date,
             for citation, place in zip(citations[1:], found[1:], strict=True)
         ]
     return Answer(question, "\n".join(lines), abstained=False, citations=citations)
+
+
+def _introduction(session: Session, article: Found) -> Highlight | None:
+    """Where the words between the heading of *article* and its first clause stand in it."""
+    above = provisions.without_clauses(session, article).text
+    start = max((article.provision.heading_end or 0) - article.start, 0)
+    start += len(above[start:]) - len(above[start:].lstrip(" .:\n"))
+    return Highlight(start=start, end=len(above)) if start < len(above) < len(article.text) else None
 
 
 def _cite(session: Session, asked: str | None, place: Found) -> Citation:

@@ -178,6 +178,8 @@ def _asks_more(question: str, references: Sequence[Reference], found: Sequence[F
 
 def _by_search(session: Session, question: str, day: date) -> Answer:
     named, rest = _named_in_question(session, question, day)
+    if not any(len(syllable) > 1 and syllable.isalpha() for syllable in _content(indexing.restore(rest))):
+        return _abstain(session, question, [])  # single letters, digits and function words ask nothing
     if named is not None:
         result = indexing.search(session, rest, as_of=_day_in_force(named, day), k=CANDIDATES, documents=[named.id])
     else:

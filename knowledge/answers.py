@@ -32,10 +32,15 @@ LONGEST_QUOTE = 4000
 HEADING_MATCH = 0.75
 """From this likeness (F1 of content syllables) of question and heading on, the whole article is the answer."""
 
+LONGEST_HEADING_QUESTION = 5
+"""Content syllables; who asks in more words wants something particular, not all that stands below a heading."""
+
 HEADING_CERTAIN = 0.99
 """From this likeness on there is an answer, whatever the search's own confidence."""
 
-_ONE_THING = re.compile(r"\b(?:bao (?:nhiêu|lâu|giờ|xa)|mấy|(?:khi|lúc|ngày|tháng) nào|ai|đâu|không)\b")
+_ONE_THING = re.compile(
+    r"\b(?:bao (?:nhiêu|lâu|giờ|xa)|mấy|(?:khi|lúc|ngày|tháng) nào|ai|đâu|không|đúng|sai|nào sau đây)\b"
+)
 """A question for one thing (how long, how many, who, whether) is answered by a clause, never by a whole article."""
 
 _A_LIST = re.compile(r"\b(?:những|gồm|các|nêu|liệt kê)\b")
@@ -212,6 +217,8 @@ def _articles_asked_for(session: Session, question: str, found: Sequence[Found])
     if _ONE_THING.search(restored.lower()):
         return [], 0.0
     asked = _content(restored)
+    if len(asked) > LONGEST_HEADING_QUESTION:
+        return [], 0.0
     articles = provisions.load(session, list(dict.fromkeys(place.provision.article_id or 0 for place in found)))
     likeness = {article.provision.id: _f1(asked, _content(article.provision.heading or "")) for article in articles}
     alike = [article for article in articles if likeness[article.provision.id] >= HEADING_MATCH]

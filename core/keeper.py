@@ -258,13 +258,15 @@ def keep(service: Service) -> NoReturn:
     os.close(ready)
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
+    keeper = _Keeper(service)
     try:
-        keeper = _Keeper(service)
         os.write(tell, b"!")
         os.close(tell)
         keeper.run()
     except Exception as error:
         _say(f"the keeper of {service.name} failed: {error!r}")
+        if not service.home.is_dir():  # the data folder was deleted: no other keeper will find this server again
+            keeper.end_child()
         raise
 
 
@@ -285,6 +287,11 @@ class _Keeper:
 
     def _on_hurry(self, *_: object) -> None:
         self.grace = 0.0
+
+    def end_child(self) -> None:
+        """End the server that this keeper has started, without its folder."""
+        if self.child is not None and self.child.poll() is None:
+            self.child.send_signal(self.service.stop_signal)
 
     def run(self) -> NoReturn:
         users = self.service.open("users.lock")

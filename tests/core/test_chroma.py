@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -6,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 
 from core import chroma
@@ -48,3 +50,14 @@ def test_killed_chroma_comes_back_with_its_data(data_dir: Path) -> None:
 
 def test_telemetry_is_off() -> None:
     assert chroma.Chroma(Path("unused")).environment()["ANONYMIZED_TELEMETRY"] == "False"
+
+
+def test_a_deleted_data_folder_leaves_no_server_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "xóa"
+    chroma.ensure(folder)
+    running = chroma.Chroma(folder).process()
+    assert running is not None
+    server = psutil.Process(running.pid)
+    shutil.rmtree(folder)
+    chroma.release(folder)
+    server.wait(timeout=20)  # raises when the server outlives its folder

@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=ROOT / ".env", extra="ignore", populate_by_name=True)
 
     data_dir: Path = Field(default=ROOT / "var", alias="SOTAY_DATA_DIR")
+    keys_dir: Path | None = Field(default=None, alias="SOTAY_KEYS_DIR")
     database_url: str | None = Field(default=None, alias="DATABASE_URL")
     chroma_url: str | None = Field(default=None, alias="CHROMA_URL")
     host: str = Field(default="127.0.0.1", alias="HOST")
@@ -39,12 +40,18 @@ class Settings(BaseSettings):
         ],
         alias="SOTAY_SUGGESTIONS",
     )
+    argon2_memory_kib: int = Field(default=19456, alias="SOTAY_ARGON2_MEMORY_KIB", ge=19456)
+    argon2_passes: int = Field(default=2, alias="SOTAY_ARGON2_PASSES", ge=2)
+    rate_limits: bool = Field(default=True, alias="SOTAY_RATE_LIMITS")
+    oidc_issuer: str | None = Field(default=None, alias="SOTAY_OIDC_ISSUER")
+    oidc_client_id: str | None = Field(default=None, alias="SOTAY_OIDC_CLIENT_ID")
+    oidc_client_secret_file: Path | None = Field(default=None, alias="SOTAY_OIDC_CLIENT_SECRET_FILE")
     log_level: str = Field(default="INFO", alias="SOTAY_LOG_LEVEL")
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "keys_dir", "oidc_client_secret_file")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().resolve() if value else None
 
 
 @lru_cache(maxsize=1)

@@ -206,10 +206,11 @@ class Environment:
 class Step:
     """One list of pins to be installed in one environment."""
 
-    def __init__(self, environment: Environment, name: str, label: str) -> None:
+    def __init__(self, environment: Environment, name: str, label: str, options: Optional[List[str]] = None) -> None:
         self.environment = environment
         self.name = name
         self.label = label
+        self.options = options or []
         self.pins = REQUIREMENTS / f"{name}.txt"
 
     def is_done(self) -> bool:
@@ -221,7 +222,7 @@ class Step:
         say(self.label)
         if "made" not in self.environment.stamps():
             self.environment.make(uv)
-        self.environment.install(uv, ["-r", str(self.pins)])
+        self.environment.install(uv, [*self.options, "-r", str(self.pins)])
         self.environment.stamp(self.name, digest([self.pins]))
 
 
@@ -258,6 +259,7 @@ def set_up(*, tests: bool) -> None:
     name, label = ("dev", "ứng dụng và công cụ kiểm thử") if tests else ("app", "ứng dụng")
     steps = [
         Step(application, name, f"Cài {label} (installing the application, Python 3.11)"),
+        Step(application, "assets", "Cài tệp cho trình duyệt (installing files for browsers)", ["--no-deps"]),
         Step(engine, "engine", "Cài bộ hội thoại Rasa, khoảng 2,5 GB (installing the engine, Python 3.10)"),
     ]
     todo = [step for step in steps if not step.is_done()]

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.middleware.gzip import GZipMiddleware
 
+from admin import console
 from bot.actions import router as actions
 from channels import widget
 from channels.wake import Wake
@@ -75,5 +76,6 @@ def create_app() -> FastAPI:
         report: dict[str, Any] = health.report()
         return JSONResponse(report, 503 if report["status"] == "down" else 200, headers={"Cache-Control": "no-store"})
 
+    console.install(app)
     pages.install(app, suggestions=settings().suggestions)
     return app

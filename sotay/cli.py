@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from pydantic import ValidationError
+from sotay.terminal import Json, bad_settings, emit, fail, installation, progress, say
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,7 +24,6 @@ app.add_typer(demo_app, name="demo")
 app.add_typer(questions_app, name="questions")
 app.add_typer(index_app, name="index")
 
-Json = Annotated[bool, typer.Option("--json", help="In kết quả dạng JSON.")]
 AsOf = Annotated[
     str | None, typer.Option("--as-of", metavar="DATE", help="Ngày cần hỏi, YYYY-MM-DD (mặc định: hôm nay).")
 ]
@@ -47,22 +41,6 @@ def main() -> None:
     app()
 
 
-def say(message: str) -> None:
-    """Tell the person at the terminal something that is not a result."""
-    print(message, file=sys.stderr, flush=True)
-
-
-def fail(message: str, *, code: int = 1) -> NoReturn:
-    """End with an error message."""
-    say(message)
-    raise typer.Exit(code)
-
-
-def emit(value: Any) -> None:  # noqa: ANN401 - anything JSON can say
-    """Print a result as one line of JSON."""
-    print(json.dumps(value, ensure_ascii=False), flush=True)
-
-
 def _day(value: str | None) -> date | None:
     if value is None:
         return None
@@ -70,53 +48,6 @@ def _day(value: str | None) -> date | None:
         return date.fromisoformat(value)
     except ValueError:
         fail(f"Ngày không hợp lệ: {value} (cần dạng YYYY-MM-DD).", code=2)
-
-
-@contextmanager
-def _installation(*, index: bool = False) -> Iterator[None]:
-    """Start what a command needs, bring the schema up to date, and say plainly what is wrong if that fails."""
-    from pydantic import ValidationError
-    from sqlalchemy.exc import DBAPIError
-
-    try:
-        from core import database
-        from core.keeper import ServiceError
-        from knowledge import indexing
-        from knowledge.abstention import ParametersError
-        from knowledge.search.e5 import ModelBuildError
-        from knowledge.search.embedding import EmbeddingModelError
-        from knowledge.search.vectors import VectorStoreUnavailable
-        from sotay.logs import configure_logging
-
-        configure_logging()
-    except ValidationError as error:
-        fail(bad_settings(error))
-    logging.getLogger().setLevel(logging.WARNING)
-    try:
-        database.migrate()
-        if index:
-            indexing.refresh(for_today=False, progress=progress)
-        yield
-    except (EmbeddingModelError, ModelBuildError, ParametersError, ServiceError, VectorStoreUnavailable) as error:
-        fail(str(error))
-    except DBAPIError as error:
-        fail(f"Cơ sở dữ liệu báo lỗi (the database reports an error): {str(error.orig).strip()}")
-
-
-def bad_settings(error: ValidationError) -> str:
-    """What is wrong with the settings, one line each."""
-    lines = [f"{'.'.join(map(str, entry['loc']))}: {entry['msg']} ({entry['input']!r})" for entry in error.errors()]
-    return "Thiết lập không hợp lệ (bad settings):\n  " + "\n  ".join(lines)
-
-
-def progress(done: int, total: int) -> None:
-    """Show how far the encoding of passages is."""
-    if sys.stderr.isatty():
-        print(
-            f"\rĐang lập chỉ mục: {done}/{total} đoạn", end="\n" if done == total else "", file=sys.stderr, flush=True
-        )
-    elif done == total:
-        say(f"Đã lập chỉ mục {total} đoạn.")
 
 
 @app.command()
@@ -155,7 +86,7 @@ def demo_load(
     """Nạp và công bố bộ văn bản mẫu (hư cấu)."""
     from sotay.demo_loader import load_demo
 
-    with _installation():
+    with installation():
         count = load_demo(only_first_start=first_start, progress=progress)
     say(f"Đã công bố {count} văn bản mẫu." if count else "Không nạp thêm văn bản mẫu nào.")
 
@@ -169,7 +100,7 @@ def ingest(
     """Nạp văn bản (.txt, .md, .docx). Xong việc khi đã tìm được; tệp hỏng không cản tệp tốt."""
     from sotay.ingestion import ingest_paths
 
-    with _installation():
+    with installation():
         results = ingest_paths(paths, publish=publish, progress=progress, note=say)
     if as_json:
         emit(results)
@@ -195,7 +126,7 @@ def search(
     from knowledge import documents, finding
 
     day = _day(as_of)
-    with _installation(index=True), unit_of_work() as session:
+    with installation(index=True), unit_of_work() as session:
         if not documents.any_published(session):
             fail(NOTHING_PUBLISHED, code=2)
         results = finding.find(session, question, k=k, as_of=day)
@@ -226,7 +157,7 @@ def ask(
     if (question is None) == (batch is None):
         fail('Cần một câu hỏi, hoặc --batch TỆP.jsonl. Ví dụ: sotay ask "Hội phí bao nhiêu?"', code=2)
     day = _day(as_of)
-    with _installation(index=True):
+    with installation(index=True):
         try:
             if batch is not None:
                 if not batch.is_file():
@@ -261,7 +192,7 @@ def evaluate(
         examples = evaluation.read_examples(file)
     except (OSError, UnicodeDecodeError, evaluation.EvaluationFileError) as error:
         fail(f"Không đọc được tệp đánh giá (cannot read the file): {error}")
-    with _installation(index=True), unit_of_work() as session:
+    with installation(index=True), unit_of_work() as session:
         if not documents.any_published(session):
             fail(NOTHING_PUBLISHED, code=2)
         finding.find_articles(session, examples[0].question)  # loading is not part of the latency
@@ -286,7 +217,7 @@ def calibrate(
     """Chỉnh ngưỡng từ chối trả lời theo các câu hỏi có và không có đáp án trong văn bản của mình."""
     from sotay.calibrating import CalibrationError, calibrate_file
 
-    with _installation(index=True):
+    with installation(index=True):
         try:
             report = calibrate_file(file)
         except (OSError, UnicodeDecodeError, CalibrationError) as error:
@@ -304,7 +235,7 @@ def questions_list(as_json: Json = False) -> None:
     from core.database import unit_of_work
     from knowledge import questions
 
-    with _installation(), unit_of_work() as session:
+    with installation(), unit_of_work() as session:
         found = questions.list_questions(session)
     if as_json:
         emit(
@@ -330,7 +261,7 @@ def questions_answer(
     from core.database import unit_of_work
     from knowledge import questions
 
-    with _installation():
+    with installation():
         try:
             with unit_of_work() as session:
                 questions.answer(session, question_id, text)
@@ -344,7 +275,7 @@ def index_rebuild() -> None:
     """Dựng lại toàn bộ chỉ mục từ cơ sở dữ liệu."""
     from knowledge import indexing
 
-    with _installation():
+    with installation():
         indexing.refresh(fresh=True, progress=progress)
 
 

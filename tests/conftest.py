@@ -71,9 +71,13 @@ def database(_schema: None) -> Iterator[None]:
 
     yield
     with unit_of_work() as session:
+        session.execute(text("set local session_replication_role = replica"))  # the audit log refuses to be emptied
         session.execute(
             text(
                 "truncate conversation, inbox, outbox, choice, document, revision, provision, relation, embedding,"
-                " index_version, open_question, procrastinate_jobs restart identity cascade"
+                " index_version, open_question, procrastinate_jobs, unit, unit_change, member, register_import,"
+                " import_problem, import_change, column_mapping, account, role_grant, sign_in, oidc_attempt, one_time_code,"
+                " consent_text, consent_event, data_request, erasure, registration_report, registration_row, data_key,"
+                " audit_entry restart identity cascade"
             )
         )

@@ -1,0 +1,2 @@
+// The console's own script: small helps that HTML alone cannot give.
+"use strict";

@@ -1,0 +1,1 @@
+"""Who: the organisation tree, the register, accounts, roles and permissions, consent and requests."""

@@ -1,0 +1,1 @@
+"""The commands of one capability each; ``sotay.cli`` puts them together."""

@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import BigInteger, DateTime, Index, LargeBinary, Text, event, insert, select, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, SessionTransaction, mapped_column
 
 from core import clock, crypto
 from core.database import Base
 
-_LOCK = 0x50_7A_02
+_LOCK = 0x50_7A_03
 """Key of the advisory lock that orders the chain."""
 
 _PENDING = "core.audit.pending"
+_MARKS = "core.audit.marks"
 GENESIS = bytes(32)
 """What the first entry is chained to."""
 
@@ -93,8 +96,11 @@ def record(
     """Add an entry to the log in the unit of work of *session*.
 
     *details* must not name or describe a person; *personal* may (it is sealed under the key of *subject*, who must have
-    one). Both are JSON values.
+    one). Both are JSON values. Errors: ValueError (not JSON, or text that PostgreSQL cannot store).
     """
+    plain = _plain(dict(details or {}))
+    if not session.in_transaction():
+        session.begin()  # so that its end, whichever it is, is heard
     sealed = None
     if personal is not None:
         if subject is None:
@@ -110,10 +116,28 @@ def record(
             "object_id": None if object_id is None else str(object_id),
             "unit_id": unit_id,
             "subject": subject,
-            "details": dict(details or {}),
+            "details": plain,
             "sealed": sealed,
         }
     )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """*value* as it comes back from a column of type JSONB, so that it hashes the same then as now."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str):
+        value.encode()  # no half of a surrogate pair
+        if "\0" in value:
+            raise ValueError("a detail holds the character NUL")
+        return str(value)
+    if isinstance(value, Mapping):
+        return {_plain(str(key)): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise ValueError(f"a detail is not JSON: {type(value).__name__}")
 
 
 def personal_values(session: Session, entry: AuditEntry) -> dict[str, Any] | None:
@@ -127,7 +151,7 @@ def personal_values(session: Session, entry: AuditEntry) -> dict[str, Any] | Non
     return values
 
 
-def chain_hash(previous: bytes, values: Mapping[str, Any]) -> bytes:
+def chain_hash(previous: bytes, values: Mapping[Any, Any]) -> bytes:
     """SHA-256 over the hash before and the entry in canonical JSON (sorted keys, UTC, ciphertext in hexadecimal)."""
     canonical = json.dumps(
         {
@@ -167,26 +191,49 @@ def _append(session: Session) -> None:
     session.execute(insert(AuditEntry), rows)
 
 
-@event.listens_for(Session, "after_rollback")
-def _forget(session: Session) -> None:
-    session.info.pop(_PENDING, None)
+@event.listens_for(Session, "after_transaction_create")
+def _mark(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.nested:
+        session.info.setdefault(_MARKS, WeakKeyDictionary())[transaction] = len(session.info.get(_PENDING, ()))
 
 
-def verify(session: Session) -> Verified:
-    """Go through the whole chain and find the first entry that was changed, added or taken out."""
+@event.listens_for(Session, "after_soft_rollback")
+def _forget(session: Session, transaction: SessionTransaction) -> None:
+    """What was recorded inside a savepoint goes with it; what came before stays."""
+    if transaction.nested:
+        del session.info.get(_PENDING, [])[session.info[_MARKS][transaction] :]
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _end(session: Session, transaction: SessionTransaction) -> None:
+    """However the work ended (committed, rolled back, closed), nothing of it is left for the next."""
+    if transaction.parent is None:
+        session.info.pop(_PENDING, None)
+        session.info.pop(_MARKS, None)
+
+
+def verify(session: Session, *, anchors: Mapping[int, bytes] | None = None) -> Verified:
+    """Go through the whole chain and find the first entry that was changed, added or taken out.
+
+    *anchors* (``core.anchors``): the hash that the chain must have after so many entries.
+    """
+    expected_heads = anchors or {}
     previous, expected = GENESIS, 1
-    for row in _rows(session):
-        if row["id"] != expected:
-            return Verified(expected - 1, previous, Fault(expected, "missing"))
-        if row["previous"] != previous:
-            return Verified(expected - 1, previous, Fault(expected, "not chained to the entry before it"))
-        if row["hash"] != chain_hash(previous, row):
-            return Verified(expected - 1, previous, Fault(expected, "altered"))
-        previous, expected = row["hash"], expected + 1
+    statement = select(AuditEntry.__table__).order_by(AuditEntry.id).execution_options(yield_per=1000)
+    with session.execute(statement) as rows:
+        for row in rows.mappings():
+            fault = None
+            if row["id"] != expected:
+                fault = "missing" if row["id"] > expected else "inserted before the first entry"
+            elif row["previous"] != previous:
+                fault = "not chained to the entry before it"
+            elif row["hash"] != chain_hash(previous, row):
+                fault = "altered"
+            elif expected_heads.get(expected, row["hash"]) != row["hash"]:
+                fault = "not what the anchor says: the chain was written anew"
+            if fault:
+                return Verified(expected - 1, previous, Fault(expected, fault))
+            previous, expected = row["hash"], expected + 1
+    if expected <= max(expected_heads, default=0):
+        return Verified(expected - 1, previous, Fault(expected, "cut off: an anchor knows of later entries"))
     return Verified(expected - 1, previous, None)
-
-
-def _rows(session: Session) -> Iterator[dict[str, Any]]:
-    statement = select(AuditEntry.__table__).order_by(AuditEntry.id)
-    for row in session.execute(statement.execution_options(yield_per=1000)).mappings():
-        yield dict(row)

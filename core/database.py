@@ -58,6 +58,7 @@ def engine() -> Engine:
         max_overflow=8,
         pool_pre_ping=True,
         pool_timeout=20,
+        hide_parameters=True,  # of a statement that failed: they are what people wrote and who they are
         connect_args={"connect_timeout": 10},
     )
 

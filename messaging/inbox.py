@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core import clock, jobs
+from messaging import outbox
 from messaging.models import Conversation, InboxMessage, IssuedChoice
 
 MAX_CHARACTERS = 2000
@@ -48,6 +49,18 @@ def find_conversation(session: Session, *, channel: str, external_id: str) -> Co
     return session.scalars(
         select(Conversation).where(Conversation.channel == channel, Conversation.external_id == external_id)
     ).one_or_none()
+
+
+def channel_of(session: Session, conversation_id: uuid.UUID) -> str:
+    """The channel in which a conversation is held ("web"). Errors: NoResultFound (it has been erased)."""
+    return session.scalars(select(Conversation.channel).where(Conversation.id == conversation_id)).one()
+
+
+def rename_conversation(session: Session, conversation: Conversation, *, external_id: str) -> None:
+    """Give *conversation* a new key: whoever knows only the old one is out of it, open pages included."""
+    conversation.external_id = external_id
+    session.flush()
+    outbox.wake(session, conversation.id)
 
 
 def clean(text: str) -> str:

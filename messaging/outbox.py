@@ -43,6 +43,11 @@ def send(
         session.add(row)
         session.flush()
         row.reply = _issue(session, row, reply)
+    wake(session, conversation_id)
+
+
+def wake(session: Session, conversation_id: uuid.UUID) -> None:
+    """Let every open page of a conversation look again, once the unit of work of *session* is committed."""
     session.execute(
         text("select pg_notify(:channel, :payload)"), {"channel": NOTIFY_CHANNEL, "payload": str(conversation_id)}
     )

@@ -68,3 +68,5 @@ class Reply(_Value):
     citations: list[Citation] = Field(default_factory=list)
     choices: list[Choice] = Field(default_factory=list)
     suggestions: list[Suggestion] = Field(default_factory=list)
+    clears: bool = Field(default=False, exclude_if=lambda clears: not clears)
+    """Everything before this message has been erased: a channel that shows the conversation drops it."""

@@ -62,6 +62,22 @@ def _schema(data_dir: Path) -> None:
     database.migrate()
 
 
+_EMPTY = """
+do $$
+declare found text;
+begin
+    for found in select quote_ident(tablename) from pg_tables where schemaname = 'public'
+        and tablename <> 'alembic_version' and tablename <> 'procrastinate_version' loop
+        execute 'delete from ' || found;
+    end loop;
+    for found in select quote_ident(sequencename) from pg_sequences
+        where schemaname = 'public' and last_value is not null loop
+        execute 'alter sequence ' || found || ' restart';
+    end loop;
+end $$
+"""
+
+
 @pytest.fixture
 def database(_schema: None) -> Iterator[None]:
     """A database with the schema and without rows."""
@@ -70,14 +86,7 @@ def database(_schema: None) -> Iterator[None]:
     from core.database import unit_of_work
 
     yield
+    # Deleting is many times quicker than truncating: tests leave few rows.
     with unit_of_work() as session:
         session.execute(text("set local session_replication_role = replica"))  # the audit log refuses to be emptied
-        session.execute(
-            text(
-                "truncate conversation, inbox, outbox, choice, document, revision, provision, relation, embedding,"
-                " index_version, open_question, procrastinate_jobs, unit, unit_change, member, register_import,"
-                " import_problem, import_change, column_mapping, account, role_grant, sign_in, oidc_attempt, one_time_code,"
-                " consent_text, consent_event, data_request, erasure, registration_report, registration_row, data_key,"
-                " audit_entry restart identity cascade"
-            )
-        )
+        session.execute(text(_EMPTY))

@@ -83,8 +83,12 @@ def test_words_of_members_do_not_reach_the_log(data_dir: Path) -> None:
     query(url, "insert into said values ('bí mật của tôi')")
     with pytest.raises(psycopg.errors.UniqueViolation):
         query(url, "insert into said values ('bí mật của tôi')")
+    with pytest.raises(psycopg.errors.InvalidDatetimeFormat):  # its message quotes the value
+        query(url, "select 'bí mật của tôi'::date")
+    with pytest.raises(psycopg.OperationalError):
+        query(postgres.at(url, "nowhere"), "select 1")
     log = postgres.Postgres(data_dir).log
-    eventually(lambda: "duplicate key" in log.read_text())
+    eventually(lambda: 'database "nowhere" does not exist' in log.read_text())
     assert "bí mật" not in log.read_text()
 
 

@@ -108,7 +108,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_unit_name_key", "unit", ["name_key"], unique=False, postgresql_ops={"name_key": "text_pattern_ops"}
     )
-    op.create_index("ix_unit_path", "unit", ["path"], unique=True, postgresql_ops={"path": "text_pattern_ops"})
+    op.create_index("ix_unit_path", "unit", ["path"], unique=False, postgresql_ops={"path": "text_pattern_ops"})
     op.create_table(
         "member",
         sa.Column("id", sa.Uuid(), nullable=False),

@@ -29,16 +29,23 @@ from core.settings import settings
 from members import sessions
 from members.access import ROLE_NAMES, Permission
 from members.sessions import Signed
+from web.security import of_this_site
 
 HERE = Path(__file__).parent
 PREFIX = "/admin"
 COOKIE = "sotay_console"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PAGE_SIZE = 50
+BEFORE_THE_NEW_PASSWORD = frozenset({f"{PREFIX}/own/password", f"{PREFIX}/sign-out"})
+"""All that somebody with an initial password may ask for."""
 
 
 class SignInRequired(Exception):  # noqa: N818 - an answer, not a fault
     """Nobody is signed in, or the session has ended."""
+
+
+class PasswordChangeRequired(Exception):  # noqa: N818 - an answer, not a fault
+    """The person signed in with a password that somebody else made: a new one comes before everything else."""
 
 
 class ForgedRequest(Exception):  # noqa: N818 - an answer, not a fault
@@ -127,7 +134,7 @@ Work = Annotated[Session, Depends(session, scope="function")]
 
 
 async def current(request: Request) -> Signed:
-    """Who is signed in to the console. Errors: SignInRequired."""
+    """Who is signed in to the console. Errors: SignInRequired, PasswordChangeRequired."""
     token = request.cookies.get(COOKIE, "")
     if not 20 <= len(token) <= 100:
         raise SignInRequired
@@ -140,6 +147,8 @@ async def current(request: Request) -> Signed:
     if signed is None:
         raise SignInRequired
     request.state.signed = signed
+    if signed.must_change_password and request.url.path not in BEFORE_THE_NEW_PASSWORD:
+        raise PasswordChangeRequired
     return signed
 
 
@@ -163,7 +172,7 @@ async def protect(request: Request, signed: CurrentSigned) -> None:
 
 def check_site(request: Request) -> None:
     """Refuse a request that the browser says comes from another site. Errors: ForgedRequest."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+    if not of_this_site(request):
         raise ForgedRequest
 
 
@@ -171,7 +180,9 @@ def page(
     request: Request, signed: Signed, name: str, context: Mapping[str, Any] | None = None, *, status: int = 200
 ) -> Response:
     """A page of the console; asked for by htmx, only what is in its ``main`` (templates extend ``layout``)."""
-    fragment = request.headers.get("hx-request") == "true" and request.headers.get("hx-boosted") != "true"
+    asked = request.headers.get
+    whole = asked("hx-boosted") == "true" or asked("hx-history-restore-request") == "true"
+    fragment = asked("hx-request") == "true" and not whole
     values = {
         "layout": "fragment.html" if fragment else "base.html",
         "signed": signed,

@@ -11,14 +11,45 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from admin import assets, base, dashboard
+from admin import (
+    accounts,
+    assets,
+    base,
+    dashboard,
+    documents,
+    imports,
+    members,
+    own,
+    picking,
+    questions,
+    registration,
+    requests,
+    sign_in,
+    units,
+)
+from admin import audit as audit_log
 from core import audit
 from core.database import unit_of_work
 from members.access import NotVisibleError
+from members.limiting import NOTED, attempts
+from web.pages import error_page
 
 log = logging.getLogger(__name__)
 
-PAGES = (dashboard.router,)
+PAGES = (
+    audit_log.router,
+    own.router,
+    accounts.router,
+    dashboard.router,
+    documents.router,
+    imports.router,
+    members.router,
+    picking.router,
+    questions.router,
+    registration.router,
+    requests.router,
+    units.router,
+)
 """Every page of somebody who is signed in; each router's paths begin with its capability ("/units")."""
 
 _STATIC_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -30,6 +61,7 @@ def build_router() -> APIRouter:
     behind_the_sign_in = [Depends(base.current), Depends(base.protect)]
     for router in PAGES:
         console.include_router(router, prefix=base.PREFIX, dependencies=behind_the_sign_in)
+    console.include_router(sign_in.router, prefix=base.PREFIX)
     console.add_api_route(f"{base.PREFIX}/static/{{name}}", _static, methods=["GET"])
     return console
 
@@ -49,6 +81,7 @@ def install(app: FastAPI) -> None:
     """Add the console to *app*."""
     app.include_router(build_router())
     app.add_exception_handler(base.SignInRequired, _sign_in_required)
+    app.add_exception_handler(base.PasswordChangeRequired, _password_change_required)
     app.add_exception_handler(base.ForgedRequest, _forged)
     app.add_exception_handler(NotVisibleError, _not_visible)
     app.add_middleware(RotatedCookie)
@@ -58,6 +91,13 @@ async def _sign_in_required(request: Request, _error: Exception) -> Response:
     address = base.sign_in_address(request)
     if request.headers.get("hx-request") == "true":  # the whole page, not the part that was asked for
         return Response(status_code=401, headers={"HX-Redirect": address, "Cache-Control": "no-store"})
+    return RedirectResponse(address, status_code=303, headers={"Cache-Control": "no-store"})
+
+
+async def _password_change_required(request: Request, _error: Exception) -> Response:
+    address = f"{base.PREFIX}/own/password"
+    if request.headers.get("hx-request") == "true":
+        return Response(status_code=403, headers={"HX-Redirect": address, "Cache-Control": "no-store"})
     return RedirectResponse(address, status_code=303, headers={"Cache-Control": "no-store"})
 
 
@@ -74,6 +114,8 @@ async def _forged(request: Request, _error: Exception) -> Response:
 
 async def _not_visible(request: Request, _error: Exception) -> Response:
     await _note(request, "access.refused")
+    if not request.url.path.startswith(base.PREFIX):
+        return await run_in_threadpool(error_page, request, 404, {})
     context = {
         "title": "Không tìm thấy",
         "message": "Trang này không có, hoặc không thuộc phạm vi được giao.",
@@ -87,6 +129,9 @@ async def _note(request: Request, action: str) -> None:
     """Refusals are logged: by whom and which route, not what was asked for."""
     signed = getattr(request.state, "signed", None)
     route = getattr(request.scope.get("route"), "path", "?")
+
+    if not attempts.allow(NOTED, action, str(signed.actor.account_id) if signed else "stranger"):
+        return
 
     def work() -> None:
         with unit_of_work() as session:

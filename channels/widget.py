@@ -17,16 +17,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from channels import sessions
 from channels.wake import Wake
 from core.database import unit_of_work
-from messaging import inbox, outbox
+from messaging import cookies, inbox, outbox
 
 log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/api/chat", tags=["chat"])
 
-CHANNEL = "web"
 MAX_BODY_BYTES = 64 * 1024
 PING_SECONDS = 15
 RETRY_MILLISECONDS = 1500
@@ -114,11 +112,11 @@ async def _with_database(work: Callable[[], Result]) -> Result:
 async def post_message(request: Request, response: Response) -> Accepted:
     """Take a message in. Sets the session cookie on the first call."""
     message = await _body(request)
-    key = sessions.read(request) or sessions.begin(request, response)
+    key = cookies.read(request) or cookies.begin(request, response)
 
     def work() -> None:
         with unit_of_work() as session:
-            conversation = inbox.open_conversation(session, channel=CHANNEL, external_id=key)
+            conversation = inbox.open_conversation(session, channel=cookies.CHANNEL, external_id=key)
             inbox.receive(session, conversation, message_id=str(message.id), text=message.text, choice=message.choice)
 
     try:
@@ -135,14 +133,14 @@ async def post_message(request: Request, response: Response) -> Accepted:
 async def history(request: Request, response: Response) -> dict[str, Any]:
     """The conversation so far: ``{"messages": [...], "last_event_id": n}``. Sets the session cookie on the first call."""
     response.headers["Cache-Control"] = "no-store"
-    key = sessions.read(request)
+    key = cookies.read(request)
     if key is None:
-        sessions.begin(request, response)
+        cookies.begin(request, response)
         return {"messages": [], "last_event_id": 0}
 
     def work() -> dict[str, Any]:
         with unit_of_work() as session:
-            conversation = inbox.find_conversation(session, channel=CHANNEL, external_id=key)
+            conversation = inbox.find_conversation(session, channel=cookies.CHANNEL, external_id=key)
             if conversation is None:
                 return {"messages": [], "last_event_id": 0}
             return {
@@ -157,15 +155,15 @@ async def history(request: Request, response: Response) -> dict[str, Any]:
 async def events(request: Request, response: Response, last_event_id: str | None = None) -> EventSourceResponse:
     """Replies as Server-Sent Events (``event: message``), resumed after ``Last-Event-ID`` or ``?last_event_id=``."""
     seen = _resume_point(request.headers.get("last-event-id") or last_event_id)
-    key = sessions.read(request) or sessions.begin(request, response)
+    key = cookies.read(request) or cookies.begin(request, response)
 
     def work() -> uuid.UUID:
         with unit_of_work() as session:
-            return inbox.open_conversation(session, channel=CHANNEL, external_id=key).id
+            return inbox.open_conversation(session, channel=cookies.CHANNEL, external_id=key).id
 
     conversation_id = await _with_database(work)
     stream = EventSourceResponse(
-        _stream(request.app.state.wake, conversation_id, seen),
+        _stream(request.app.state.wake, conversation_id, key, seen),
         ping=PING_SECONDS,
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -179,14 +177,18 @@ def _resume_point(seen: str | None) -> int:
     return int(seen) if seen and seen.isascii() and seen.isdigit() and len(seen) <= 18 else 0
 
 
-async def _stream(wake: Wake, conversation_id: uuid.UUID, seen: int) -> AsyncIterator[ServerSentEvent]:
+async def _stream(wake: Wake, conversation_id: uuid.UUID, key: str, seen: int) -> AsyncIterator[ServerSentEvent]:
+    """The events after *seen*, until the page goes, or *key* no longer names the conversation (a sign-in, a sign-out)."""
     with wake.reader(str(conversation_id)) as news:
         yield ServerSentEvent(comment="ok", retry=RETRY_MILLISECONDS)
         while True:
             news.clear()
 
-            def work(after: int = seen) -> list[tuple[int, dict[str, Any]]]:
+            def work(after: int = seen) -> list[tuple[int, dict[str, Any]]] | None:
                 with unit_of_work() as session:
+                    current = inbox.find_conversation(session, channel=cookies.CHANNEL, external_id=key)
+                    if current is None or current.id != conversation_id:
+                        return None
                     found = outbox.after(session, conversation_id, after)
                     if found:
                         outbox.delivered(session, [event for event, _ in found])
@@ -199,6 +201,8 @@ async def _stream(wake: Wake, conversation_id: uuid.UUID, seen: int) -> AsyncIte
                 found = []
                 await asyncio.sleep(1)
                 news.set()
+            if found is None:
+                return
             for event, reply in found:
                 seen = event
                 yield ServerSentEvent(id=str(event), event="message", data=json.dumps(reply, ensure_ascii=False))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from datetime import date
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
-from fastapi.templating import Jinja2Templates
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
@@ -23,67 +18,27 @@ from core.settings import settings
 from core.text import syllables
 from knowledge import documents
 from knowledge.documents import DocumentSummary, DocumentView
+from web import profile, receipts, sign_in
+from web.base import SIGN_IN, STATIC, SignInRequired, current_version, day, go, public_page, static_url, templates
 from web.rendering import layout, outline
 from web.security import HEADERS
 
-__all__ = ["Library", "install", "library", "router"]
+__all__ = ["Library", "install", "library", "router", "static_url"]
 
-HERE = Path(__file__).parent
-STATIC = HERE / "static"
 MAX_FILTER = 200
 """Characters of the list's filter that are looked at."""
 
-STATUS_TEXT = {
-    "in_force": "Còn hiệu lực",
-    "amended": "Còn hiệu lực, đã được sửa đổi",
-    "replaced": "Đã được thay thế",
-    "repealed": "Đã bị bãi bỏ",
-    "not_yet": "Chưa có hiệu lực",
-}
 ERROR_TEXT = {
     400: ("Yêu cầu chưa đúng", "Trình duyệt gửi đến một yêu cầu mà hệ thống không hiểu."),
+    403: ("Biểu mẫu đã hết hạn", "Biểu mẫu này không còn dùng được. Xin quay lại, tải lại trang rồi làm lại."),
     404: ("Không tìm thấy trang", "Địa chỉ này không có, hoặc văn bản đã được rút khỏi danh mục."),
+    422: ("Biểu mẫu chưa đúng", "Có ô bị thiếu hoặc sai dạng. Xin quay lại, xem lại các ô rồi gửi lại."),
     405: ("Yêu cầu chưa đúng", "Trang này không nhận loại yêu cầu vừa gửi."),
     429: ("Quá nhiều yêu cầu", "Vui lòng đợi một lát rồi thử lại."),
     503: ("Hệ thống đang bận", "Vui lòng đợi một lát rồi tải lại trang."),
 }
 ERROR_OTHERWISE = ("Có lỗi xảy ra", "Hệ thống gặp trục trặc và đã ghi lại lỗi này. Vui lòng thử lại sau.")
 
-
-def _day(value: date | None) -> str:
-    """A date as people write it: 05/09/2024; empty when there is none."""
-    return f"{value:%d/%m/%Y}" if value else ""
-
-
-@lru_cache(maxsize=64)
-def _version(name: str, modified_ns: int) -> str:  # the time is part of the key: a changed file gets a new version
-    del modified_ns
-    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-
-
-def static_url(name: str) -> str:
-    """The address of a file of ``static/`` with its version, under which it may be kept for ever."""
-    return f"/static/{name}?v={_current_version(name)}"
-
-
-def _current_version(name: str) -> str:
-    return _version(name, (STATIC / name).stat().st_mtime_ns)
-
-
-def _templates() -> Jinja2Templates:
-    environment = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=select_autoescape(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["day"] = _day
-    environment.globals.update(static_url=static_url, status_text=STATUS_TEXT)
-    return Jinja2Templates(env=environment)
-
-
-templates = _templates()
 router = APIRouter(include_in_schema=False)
 
 
@@ -112,7 +67,12 @@ InLibrary = Annotated[Library, Depends(library)]
 @router.api_route("/", methods=["GET", "HEAD"])
 def home(request: Request) -> Response:
     """The page with the chat."""
-    return _page(request, "home.html", {"address": settings().address, "suggestions": request.app.state.suggestions})
+    context = {
+        "address": settings().address,
+        "suggestions": request.app.state.suggestions,
+        "personas": request.app.state.personas(request),
+    }
+    return public_page(request, "home.html", context)
 
 
 @router.api_route("/documents", methods=["GET", "HEAD"])
@@ -122,7 +82,7 @@ def show_documents(request: Request, shelf: InLibrary, q: str = "") -> Response:
     found = shelf.summaries()
     wanted = syllables(q)
     shown = [summary for summary in found if _matches(_words(summary), wanted)]
-    return _page(request, "documents.html", {"documents": shown, "total": len(found), "q": q})
+    return public_page(request, "documents.html", {"documents": shown, "total": len(found), "q": q})
 
 
 @router.api_route("/documents/{slug}", methods=["GET", "HEAD"])
@@ -136,7 +96,7 @@ def show_document(request: Request, shelf: InLibrary, slug: str) -> Response:
         "root": layout(view.text, view.root),
         "outline": outline(view.root),
     }
-    return _page(request, "document.html", context)
+    return public_page(request, "document.html", context)
 
 
 def _matches(words: list[str], wanted: list[str]) -> bool:
@@ -146,20 +106,8 @@ def _matches(words: list[str], wanted: list[str]) -> bool:
 
 def _words(summary: DocumentSummary) -> list[str]:
     """What the filter of the list looks at."""
-    parts = (summary.title, summary.number, summary.issuer, summary.type, _day(summary.issued_on))
+    parts = (summary.title, summary.number, summary.issuer, summary.type, day(summary.issued_on))
     return syllables(" ".join(part for part in parts if part))
-
-
-def _page(request: Request, name: str, context: dict[str, Any]) -> Response:
-    """A page that browsers keep and ask about again: unchanged, it is answered with 304 and no body."""
-    response = templates.TemplateResponse(request, name, context)
-    etag = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")]
-    if etag in known:
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    response.headers.update(headers)
-    return response
 
 
 class _VersionedFiles(StaticFiles):
@@ -167,39 +115,64 @@ class _VersionedFiles(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        current = scope["query_string"] == f"v={_current_version(path)}".encode()
+        current = scope["query_string"] == f"v={current_version(path)}".encode()
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if current else "no-cache"
         return response
 
 
-def install(app: FastAPI, *, suggestions: Sequence[str] = ()) -> None:
+def install(
+    app: FastAPI,
+    *,
+    suggestions: Sequence[str] = (),
+    personas: Callable[[Request], Sequence[object]] = lambda _: (),
+) -> None:
     """Add the pages, their static files and the error pages to *app*; the chat offers *suggestions* as first questions.
+
+    *personas* gives the parts that this request may take in the demo (``key``, ``title``, ``can``).
 
     Errors below ``/api/`` and ``/internal/`` stay JSON, ``{"error": {"code", "message"}}``.
     """
     app.state.suggestions = list(suggestions)
-    app.include_router(router)
+    app.state.personas = personas
+    for part in (router, sign_in.router, profile.router, receipts.router):
+        app.include_router(part)
     app.mount("/static", _VersionedFiles(directory=STATIC), name="static")
+    app.add_exception_handler(SignInRequired, _sign_in_required)
+    app.add_exception_handler(RequestValidationError, _bad_values)
     app.add_exception_handler(StarletteHTTPException, _http_error)
     app.add_exception_handler(Exception, _server_error)
+
+
+def _sign_in_required(_request: Request, _error_raised: Exception) -> Response:
+    return go(SIGN_IN)
+
+
+def _bad_values(request: Request, error: Exception) -> Response:
+    """A value in the address that cannot be names nothing (404); one in a form is to be put right (422)."""
+    assert isinstance(error, RequestValidationError)
+    in_address = any(found["loc"][0] == "path" for found in error.errors())
+    return error_page(request, HTTPStatus.NOT_FOUND if in_address else HTTPStatus.UNPROCESSABLE_ENTITY, {})
 
 
 def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, StarletteHTTPException):
         raise TypeError("this handler takes HTTP exceptions only") from error
-    return _error(request, error.status_code, dict(error.headers or {}))
+    return error_page(request, error.status_code, dict(error.headers or {}))
 
 
 def _server_error(request: Request, _error_raised: Exception) -> Response:
     # Starlette answers this one outside of every middleware, so it brings the security headers itself; it logs the error.
-    return _error(request, HTTPStatus.INTERNAL_SERVER_ERROR, dict(HEADERS))
+    return error_page(request, HTTPStatus.INTERNAL_SERVER_ERROR, dict(HEADERS))
 
 
-def _error(request: Request, status: int, headers: dict[str, str]) -> Response:
+def error_page(request: Request, status: int, headers: dict[str, str]) -> Response:
+    """What a person or a program reads about an error."""
     title, message = ERROR_TEXT.get(status, ERROR_OTHERWISE)
     headers["Cache-Control"] = "no-store"
     if request.url.path.startswith(("/api/", "/internal/")):
         content = {"error": {"code": HTTPStatus(status).name.lower(), "message": f"{title}. {message}"}}
         return JSONResponse(content, status_code=status, headers=headers)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:  # this page comes whatever is broken
+        request.state.signed_in = getattr(request.state, "signed_in", False)
     context = {"title": title, "message": message, "status": int(status)}
     return templates.TemplateResponse(request, "error.html", context, status_code=status, headers=headers)

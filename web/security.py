@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["HEADERS", "SecurityHeaders"]
+__all__ = ["HEADERS", "TRANSPORT", "SecurityHeaders"]
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -18,6 +19,22 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+TRANSPORT = ("Strict-Transport-Security", "max-age=31536000")
+"""On what travels by TLS (RFC 6797): for a year the browser does not ask without."""
+
+
+def of_this_site(request: Request) -> bool:
+    """Whether a form came from a page of ours, as far as the browser says.
+
+    ``Sec-Fetch-Site`` decides; browsers from before 2023 may not send it, then ``Origin`` or ``Referer`` must name our host.
+    A request with none of them passes: the token in the form and the cookie's SameSite are there as well.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    source = request.headers.get("origin") or request.headers.get("referer")
+    return source is None or source.partition("://")[2].partition("/")[0] == request.url.netloc
 
 
 class SecurityHeaders:
@@ -37,6 +54,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
+                if scope["scheme"] == "https":
+                    headers[TRANSPORT[0]] = TRANSPORT[1]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

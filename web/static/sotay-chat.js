@@ -193,6 +193,7 @@
       this._lastEvent = 0;
       this._timers = {};
       this._attempts = { send: 0, stream: 0, history: 0 };
+      this._erasures = 0; // how often this page was told that the conversation has been erased
       this._pinned = true; // the end of the conversation is in view
       this._listeners = [];
     }
@@ -350,7 +351,8 @@
           [this._link(citation.url, labelOf(citation)), this._badge(citation), h("span", { class: "preview" }, citation.quote || "")])));
       }
       if (message.suggestions.length) {
-        node.append(this._links("Các điều gần nhất", message.suggestions.map((suggestion) => [this._link(suggestion.url, suggestion.heading)])));
+        const provisions = message.suggestions.every((suggestion) => String(suggestion.url).startsWith("/documents/"));
+        node.append(this._links(provisions ? "Các điều gần nhất" : "Mở trang", message.suggestions.map((suggestion) => [this._link(suggestion.url, suggestion.heading)])));
       }
       const spoken = [lead, quote, first ? citationLine(first) : "", tail].filter(Boolean).join("\n");
       node.append(h("div", { class: "foot" },
@@ -639,13 +641,16 @@
       if (this._syncing) return false;
       this._syncing = true;
       this._stop("sync");
+      const erasures = this._erasures;
       const shown = this._lastEvent;
       try {
         const response = await fetch(this._base + "/api/chat/history", { credentials: "include", cache: "no-store" });
         if (!response.ok) throw new Error("history answered " + response.status);
         const history = await response.json();
         this._attempts.history = 0;
-        if (history.last_event_id < shown) this._forget(); // another session: show what the server knows
+        if (erasures !== this._erasures) return false; // asked before the conversation was erased: it is asked again below
+        const erased = history.messages.some((message) => message.clears && !this._nodes.has("e:" + message.event_id));
+        if (history.last_event_id < shown || erased) this._forget(); // another session, or erased: show what the server knows
         this._merge(history);
         if (history.messages.length && !this._events && this.isConnected) this._openStream();
         this._unreachable = false;
@@ -658,6 +663,7 @@
       } finally {
         this._syncing = false;
         this._showConnection();
+        if (erasures !== this._erasures) this._sync();
       }
     }
 
@@ -764,6 +770,12 @@
         return;
       }
       this._unreachable = false;
+      if (message.clears) {
+        this._erasures += 1;
+        this._forget();
+        this._sync(); // what is left of the conversation, this message included
+        return;
+      }
       const asked = this._queue.find((item) => item.id === message.in_reply_to);
       if (asked) {
         this._state(asked, ""); // the answer can be faster than the acknowledgement of its question

@@ -20,8 +20,8 @@ class About(TalkAction):
                 f"Tôi trả lời câu hỏi về điều lệ, quy chế, quy định của {settings().organisation} bằng nguyên văn điều khoản, "
                 "kèm chỗ đọc trong văn bản; không tìm thấy thì tôi nói rõ. Sổ tay là phần mềm nguồn mở, miễn phí, chạy trên "
                 "máy của chính tổ chức; câu trả lời lấy từ các văn bản đã được công bố ở đây, không thêm bớt. Cuộc trò chuyện "
-                f"được lưu trên máy này để {you()} xem lại; câu hỏi chỉ được gửi cho người phụ trách khi {you()} bấm gửi, và "
-                "không kèm tên."
+                f"được lưu trên máy chủ của tổ chức để {you()} xem lại; câu hỏi chỉ được gửi cho người phụ trách khi {you()} bấm "
+                "gửi, và không kèm tên. Gõ “dữ liệu của tôi” để xem những gì được lưu, “xóa dữ liệu của tôi” để xóa."
             ),
             choices=samples(),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.actions import own
 from bot.actions.base import Said, TalkAction
 from bot.actions.small_talk import Greet
 from bot.actions.wording import you
@@ -25,7 +26,7 @@ class Ask(TalkAction):
 
     def reply(self, said: Said) -> Reply:
         """The answer to the question, or an abstention with a button that keeps it for a person."""
-        return answer_question(said.text)
+        return own.code_typed(said.text) or answer_question(said.text)
 
 
 class SendQuestion(TalkAction):
@@ -39,10 +40,16 @@ class SendQuestion(TalkAction):
 
 
 def answer_without_engine(turn: Turn) -> list[Reply]:
-    """The replies while the engine trains or is down: but for a greeting, what is typed is a question; buttons work."""
+    """The replies while the engine trains or is down.
+
+    Buttons work, greetings and the exact phrases for one's own matters are understood; all else is a question.
+    """
     said = Said(turn.text, turn.message_id, turn.conversation_id, turn.payload or {})
     if said.payload.get("intent") == SEND_INTENT:
         return [send_question(said)]
+    about_oneself = own.without_engine(said)
+    if about_oneself is not None:
+        return [about_oneself]
     if " ".join(syllables(said.text)) in _GREETINGS:
         return [Greet().reply(said)]
     return [answer_question(said.text)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.actions import own
 from bot.actions.ask import answer_question, keep_for_a_person
 from bot.actions.base import Said, TalkAction
 from bot.actions.wording import samples, you
@@ -16,6 +17,9 @@ class OutOfScope(TalkAction):
 
     def reply(self, said: Said) -> Reply:
         """The knowledge base's answer when it has one, else the refusal."""
+        code = own.code_typed(said.text)
+        if code is not None:
+            return code
         answer = answer_question(said.text)
         return answer if answer.citations else refusal(said.text)
 

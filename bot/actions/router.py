@@ -22,6 +22,18 @@ from bot.actions.ask import Ask, SendQuestion
 from bot.actions.base import TalkAction
 from bot.actions.help import Help
 from bot.actions.out_of_scope import OutOfScope
+from bot.actions.own import (
+    Cancel,
+    ConfirmEraseConversation,
+    ConfirmErasure,
+    ConfirmWithdrawal,
+    EraseConversation,
+    EraseMyData,
+    MyData,
+    MyProfile,
+    SignIn,
+    WithdrawConsent,
+)
 from bot.actions.small_talk import Goodbye, Greet, Thank
 from bot.actions.stop import Stop
 from core.engine import SECRET_HEADER
@@ -40,6 +52,16 @@ ACTIONS: tuple[type[TalkAction], ...] = (
     Ask,
     OutOfScope,
     SendQuestion,
+    MyProfile,
+    MyData,
+    EraseMyData,
+    WithdrawConsent,
+    SignIn,
+    ConfirmErasure,
+    ConfirmWithdrawal,
+    EraseConversation,
+    ConfirmEraseConversation,
+    Cancel,
 )
 MAX_BODY = 1_000_000
 """Bytes, before and after inflating: a call carries one turn of a conversation."""

@@ -23,6 +23,7 @@ from bot.model import ROOT, model_path
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SECRET = "a secret of this test run"
+BUTTONS = ("confirm_erasure", "confirm_withdrawal", "erase_conversation", "confirm_erase_conversation", "cancel")
 
 
 class Actions(BaseHTTPRequestHandler):
@@ -119,6 +120,16 @@ def test_every_rule_leads_to_its_action(engine: Engine) -> None:
         "điều kiện kết nạp hội viên": "action_ask",
         "thời tiết hôm nay": "action_out_of_scope",
         "😀": "action_out_of_scope",
+        "hồ sơ của tôi": "action_my_profile",
+        "ho so ket nap can giay to gi": "action_ask",
+        "du lieu cua toi": "action_my_data",
+        "quy định về bảo vệ dữ liệu": "action_ask",
+        "xóa dữ liệu của tôi": "action_erase_my_data",
+        "ai được xóa tên trong danh sách": "action_ask",
+        "rut lai dong y": "action_withdraw_consent",
+        "đăng nhập": "action_sign_in",
+        "tôi có mã": "action_sign_in",
+        "doi dien thoai": "action_sign_in",
     }
     assert {text: engine.say(text) for text in expected} == {text: (200, [action]) for text, action in expected.items()}
 
@@ -135,15 +146,21 @@ def test_the_engines_own_http_api_is_off(engine: Engine) -> None:
         assert refused.value.code == 404
 
 
-@pytest.mark.parametrize("text", ["/send_question", " /send_question{}", "/restart", "//session_start", "/back"])
+@pytest.mark.parametrize(
+    "text",
+    ["/send_question", " /send_question{}", "/restart", "//session_start", "/back", *(f"/{name}" for name in BUTTONS)],
+)
 def test_typed_commands_do_nothing_special(engine: Engine, text: str) -> None:
     status, replies = engine.say(text, sender="commander")
     assert status == 200
-    assert replies in (["action_ask"], ["action_out_of_scope"], ["action_stop"])
+    assert replies not in [[f"action_{name}"] for name in ("send_question", *BUTTONS)]
+    assert replies[0].startswith("action_")
 
 
 def test_a_button_reaches_its_action_and_only_known_intents_pass(engine: Engine) -> None:
     assert engine.say("Gửi", intent="send_question") == (200, ["action_send_question"])
+    for name in BUTTONS:
+        assert engine.say("Nút", intent=name) == (200, [f"action_{name}"])
     assert engine.say("x", intent="restart")[0] == 400
 
 

@@ -13,12 +13,13 @@ from fastapi.responses import JSONResponse
 from starlette.middleware.gzip import GZipMiddleware
 
 from admin import console
+from admin.limits import BodyLimit
 from bot.actions import router as actions
 from channels import widget
 from channels.wake import Wake
 from core.settings import settings
 from knowledge import indexing
-from sotay import health
+from sotay import health, personas
 from sotay.logs import configure_logging
 from web import pages
 from web.security import SecurityHeaders
@@ -64,8 +65,6 @@ def create_app() -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.wake = Wake()
-    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)  # leaves event streams as they are
-    app.add_middleware(SecurityHeaders)  # the outermost: its headers are on every answer
     app.add_exception_handler(widget.Refusal, _refused)
     app.include_router(widget.router)
     app.include_router(actions.router, include_in_schema=False)
@@ -76,6 +75,10 @@ def create_app() -> FastAPI:
         report: dict[str, Any] = health.report()
         return JSONResponse(report, 503 if report["status"] == "down" else 200, headers={"Cache-Control": "no-store"})
 
+    app.include_router(personas.router)
     console.install(app)
-    pages.install(app, suggestions=settings().suggestions)
+    pages.install(app, suggestions=settings().suggestions, personas=personas.offered)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)  # leaves event streams as they are
+    app.add_middleware(BodyLimit)  # before anything reads a body
+    app.add_middleware(SecurityHeaders)  # the outermost: its headers are on every answer
     return app

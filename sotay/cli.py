@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from datetime import date
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from sotay.commands import admin, audit, backup, keys, members, registration
 from sotay.terminal import Json, bad_settings, emit, fail, installation, progress, say
 
 app = typer.Typer(
@@ -23,6 +25,12 @@ index_app = typer.Typer(no_args_is_help=True, help="Chỉ mục tìm kiếm.")
 app.add_typer(demo_app, name="demo")
 app.add_typer(questions_app, name="questions")
 app.add_typer(index_app, name="index")
+app.add_typer(admin.app, name="admin")
+app.add_typer(members.app, name="members")
+app.add_typer(registration.app, name="registration")
+app.add_typer(audit.app, name="audit")
+app.add_typer(keys.app, name="keys")
+app.add_typer(backup.app)
 
 AsOf = Annotated[
     str | None, typer.Option("--as-of", metavar="DATE", help="Ngày cần hỏi, YYYY-MM-DD (mặc định: hôm nay).")
@@ -74,7 +82,11 @@ def worker() -> None:
     from sotay.worker import run
 
     configure_logging()
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    except Exception:  # by the log's rules, not by Python's own printing of values
+        logging.getLogger("sotay.worker").critical("the worker has failed", exc_info=True)
+        raise typer.Exit(1) from None
 
 
 @demo_app.command("load")
@@ -83,11 +95,14 @@ def demo_load(
         bool, typer.Option("--first-start", help="Chỉ nạp khi hệ thống chưa từng có văn bản nào.")
     ] = False,
 ) -> None:
-    """Nạp và công bố bộ văn bản mẫu (hư cấu)."""
-    from sotay.demo_loader import load_demo
+    """Nạp bộ văn bản mẫu và, khi chưa có tổ chức nào, tổ chức mẫu (đều hư cấu)."""
+    from sotay.demo_loader import load_demo, load_people
 
     with installation():
+        people = load_people()
         count = load_demo(only_first_start=first_start, progress=progress)
+    if people:
+        say(f"Đã tạo tổ chức mẫu (hư cấu) với {people} hội viên.")
     say(f"Đã công bố {count} văn bản mẫu." if count else "Không nạp thêm văn bản mẫu nào.")
 
 

@@ -41,3 +41,7 @@ class LazyEngine:
     def new_session(self, sender: str) -> None:
         """See ``EngineClient.new_session``."""
         client().new_session(sender)
+
+    def forget(self, sender: str) -> None:
+        """See ``EngineClient.forget``."""
+        client().forget(sender)

@@ -34,13 +34,13 @@ def emit(value: Any) -> None:  # noqa: ANN401 - anything JSON can say
 
 
 @contextmanager
-def installation(*, index: bool = False) -> Iterator[None]:
+def installation(*, index: bool = False, migrate: bool = True) -> Iterator[None]:
     """Start what a command needs, bring the schema up to date, and say plainly what is wrong if that fails."""
     from pydantic import ValidationError
     from sqlalchemy.exc import DBAPIError
 
     try:
-        from core import database
+        from core import crypto, database
         from core.keeper import ServiceError
         from knowledge import indexing
         from knowledge.abstention import ParametersError
@@ -54,12 +54,17 @@ def installation(*, index: bool = False) -> Iterator[None]:
         fail(bad_settings(error))
     logging.getLogger().setLevel(logging.WARNING)
     try:
-        database.migrate()
+        if migrate:
+            database.migrate()
+            with database.unit_of_work() as session:
+                crypto.check(session)
         if index:
             indexing.refresh(for_today=False, progress=progress)
         yield
     except (EmbeddingModelError, ModelBuildError, ParametersError, ServiceError, VectorStoreUnavailable) as error:
         fail(str(error))
+    except crypto.MasterKeyError as error:
+        fail(f"Không đọc được khóa chủ, xem docs/operations.md, mục “Mất khóa” (master keys): {error}")
     except DBAPIError as error:
         fail(f"Cơ sở dữ liệu báo lỗi (the database reports an error): {str(error.orig).strip()}")
 

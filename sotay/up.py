@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
-from urllib.parse import urlsplit
 
 from bot.model import model_path
 from core import chroma, keeper, postgres
@@ -168,10 +167,16 @@ class _Supervisor:
     @staticmethod
     def _migrate() -> None:
         # Imported here: an error before it (a taken port) need not wait for SQLAlchemy.
-        from core import database  # noqa: PLC0415
+        from core import crypto, database  # noqa: PLC0415
 
         database.migrate()
-        database.reset()
+        try:
+            with database.unit_of_work() as session:
+                crypto.check(session)
+        except crypto.MasterKeyError as error:
+            raise StartError(f"Không đọc được khóa chủ, xem docs/operations.md, mục “Mất khóa”.\n{error}") from error
+        finally:
+            database.reset()
 
     def _ensure_services(self) -> tuple[str, str]:
         """The addresses of database and Chroma; those of this installation are started, and their keepers revived."""
@@ -185,6 +190,10 @@ class _Supervisor:
         settings, environment = self.settings, self._environment()
         application = ["uvicorn", "sotay.app:create_app", "--factory", "--no-access-log", "--no-server-header"]
         application += ["--host", settings.host, "--port", str(settings.port), "--timeout-graceful-shutdown", "3"]
+        if settings.trusted_proxies:
+            application += ["--proxy-headers", "--forwarded-allow-ips", settings.trusted_proxies]
+        else:  # uvicorn would believe X-Forwarded-For from loopback, or from whomever the environment names
+            application += ["--no-proxy-headers"]
         if self.certificate:
             application += ["--ssl-certfile", str(self.certificate.certificate)]
             application += ["--ssl-keyfile", str(self.certificate.key)]
@@ -243,7 +252,7 @@ class _Supervisor:
         """The engine's conversations have a database of their own, beside ours."""
         assert self.services is not None
         url = self.services[0]
-        own = "engine" if not self.settings.database_url else f"{urlsplit(url).path.strip('/') or 'sotay'}_engine"
+        own = postgres.engine_name(url, embedded=not self.settings.database_url)
         return postgres.ensure_database(url, own)
 
     # Running
@@ -306,6 +315,22 @@ class _Supervisor:
             print(address, flush=True)
         if self.certificate:
             _say(f"Chứng chỉ tự ký, dấu vân tay SHA-256:\n{self.certificate.fingerprint}")
+        self._show_first_administrator()
+
+    def _show_first_administrator(self) -> None:
+        """The demo's administrator, once: the password is stored nowhere else."""
+        if not self.demo:
+            return
+        # Imported here: see _migrate.
+        from sotay.demo_loader import take_first_administrator  # noqa: PLC0415
+
+        shown = take_first_administrator()
+        if shown:
+            _say(
+                f"Trang quản trị: {addresses(self.settings)[0]}/admin (tổ chức mẫu, hư cấu)\n"
+                f"  email     {shown['email']}\n  mật khẩu  {shown['password']}\n  mã xác thực (TOTP)  {shown['totp_uri']}\n"
+                "Thông tin này chỉ hiện một lần. Xem nhanh: mở trang chủ, chọn “Bản mẫu: dùng thử với vai khác”."
+            )
 
     def _write_state(self) -> None:
         """``run/parts.json``: pid and port of every part, for people and tests that look for one."""

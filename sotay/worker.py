@@ -9,11 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from procrastinate import App, JobContext, PsycopgConnector, RetryStrategy
 
 from bot.actions.ask import answer_without_engine
-from core import database
+from core import anchors, database
 from core.database import unit_of_work
 from knowledge import indexing
+from members import erasure, importing
 from messaging import turns
+from messaging.forgetting import FORGET_IN_ENGINE
 from messaging.reply import Reply
+from sotay import forgetting
 from sotay.engine import LazyEngine
 
 log = logging.getLogger(__name__)
@@ -51,6 +54,16 @@ def new_day(timestamp: int) -> None:
     indexing.refresh()
 
 
+def verify_audit(timestamp: int) -> None:
+    """Verify the audit log and note the anchor outside the database; *timestamp* is the planned moment (Unix seconds)."""
+    with unit_of_work() as session:
+        found = anchors.check_and_note(session)
+    if found.fault is None:
+        log.info("the audit log is whole: %d entries (planned for %d)", found.entries, timestamp)
+    else:
+        log.error("THE AUDIT LOG IS BROKEN at entry %d: %s", found.fault.id, found.fault.reason)
+
+
 def build_app() -> App:
     """The procrastinate application with every task that rooms defer by name (``core.jobs.defer``)."""
     app = App(connector=PsycopgConnector(conninfo=database.url(), min_size=2, max_size=8))
@@ -58,8 +71,17 @@ def build_app() -> App:
         handle_message
     )
     app.task(name="knowledge.refresh_index", queue="index", retry=RetryStrategy(max_attempts=10, wait=5))(refresh_index)
+    app.task(name=FORGET_IN_ENGINE, queue="deliver", retry=forgetting.UntilDone())(forgetting.forget_in_engine)
+    app.task(name=erasure.FINISH, queue="deliver", retry=forgetting.UntilDone())(forgetting.finish_erasure)
+    for name, task in (("members.check_import", importing.check_import), ("members.run_import", importing.run_import)):
+        app.task(name=name, queue="index", retry=RetryStrategy(max_attempts=5, wait=5))(task)
+    app.periodic(cron="23 * * * *")(app.task(name="members.expire_imports", queue="index")(importing.expire_imports))
+    # Ten past two at night in Vietnam: hardly anybody waits for a table then.
+    app.periodic(cron="10 19 * * *")(app.task(name="members.compact", queue="index")(forgetting.compact))
     # Five past midnight in Vietnam: what is in force may have changed.
     app.periodic(cron="5 17 * * *")(app.task(name="knowledge.new_day", queue="index", lock=indexing.LOCK)(new_day))
+    # Half past two in the night in Vietnam.
+    app.periodic(cron="30 19 * * *")(app.task(name="core.verify_audit", queue="index")(verify_audit))
     return app
 
 

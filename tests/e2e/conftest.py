@@ -1,12 +1,14 @@
-"""One installation for all tests that talk to the whole."""
+"""One installation for all tests that talk to the whole; a browser for each module that looks at pages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from core.settings import ROOT
+from tests.e2e.chat_page import launch_chromium
 from tests.e2e.installation import Installation
 
 
@@ -22,3 +24,12 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         yield made
     finally:
         assert made.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium. Modules that use it skip themselves where there is none (``chromium_path``)."""
+    with sync_playwright() as playwright:
+        chromium = launch_chromium(playwright)
+        yield chromium
+        chromium.close()

@@ -7,12 +7,12 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from tests.e2e.chat_page import DESKTOP, PHONE, ChatPage, chromium_path, launch_chromium
+from tests.e2e.chat_page import DESKTOP, PHONE, ChatPage, chromium_path
 from tests.e2e.chat_stand_in import DECIDING, FEE_QUOTE, SUGGESTIONS, Fault, StandIn, serving
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
@@ -34,14 +34,6 @@ Object.defineProperty(window, "speechSynthesis", { value: {
 window.SpeechSynthesisUtterance = function (text) { this.text = text; };
 window.voiceComes = (lang) => { voices.push({ lang, name: lang }); listeners.forEach((listener) => listener()); };
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = launch_chromium(playwright)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -444,6 +436,47 @@ def test_a_page_whose_session_was_lost_goes_over_to_the_new_one(
         ["phiên cũ"],
         ["phiên mới", "câu sau"],
     ]
+
+
+def test_an_erased_conversation_leaves_every_open_page(
+    chat: ChatPage, context: BrowserContext, stand_in: StandIn
+) -> None:
+    chat.open().asked_and_answered("câu riêng tư")
+    other = ChatPage(context.new_page(), stand_in.base_url).open()
+    expect(other.answers).to_have_count(1)
+    stand_in.silent = True
+    chat.ask("xóa")
+    expect(chat.typing).to_be_visible()
+    session = next(iter(stand_in.sessions.values()))
+    session.messages = session.messages[-1:]
+    session.events = []
+    stand_in.say(session, session.messages[0]["id"], {**stand_in_reply("Đã xóa."), "clears": True})
+    stand_in.silent = False
+    for page in (chat, other):
+        expect(page.answers).to_have_text([re.compile("Đã xóa")])
+        assert texts(page) == ["> xóa", "Đã xóa."]
+    chat.ask("câu sau")
+    expect(chat.answers).to_have_count(2)
+    assert texts(chat) == ["> xóa", "Đã xóa.", "> câu sau", "Đã nhận: câu sau"]
+    chat.reload()
+    expect(chat.answers).to_have_count(2)
+    assert texts(chat) == ["> xóa", "Đã xóa.", "> câu sau", "Đã nhận: câu sau"]
+
+
+def test_links_to_pages_of_ours_are_not_called_provisions(chat: ChatPage, stand_in: StandIn) -> None:
+    chat.open().asked_and_answered("một")
+    session = next(iter(stand_in.sessions.values()))
+    pages = [{"heading": "Trang đăng nhập", "url": "/sign-in"}]
+    stand_in.say(session, None, {**stand_in_reply("Xin đăng nhập."), "suggestions": pages})
+    expect(chat.answers).to_have_count(2)
+    expect(chat.answers.last.locator(".links-label")).to_have_text("Mở trang")
+    link = chat.answers.last.get_by_role("link", name="Trang đăng nhập")
+    expect(link).to_have_attribute("href", f"{stand_in.base_url}/sign-in")
+
+
+def stand_in_reply(text: str) -> dict[str, Any]:
+    """A reply of the bot with nothing but words."""
+    return {"text": text, "citations": [], "choices": [], "suggestions": []}
 
 
 def test_a_history_that_fails_at_first_is_restored_later(chat: ChatPage, stand_in: StandIn) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from core.settings import ROOT, settings
-from tests.e2e.chat_page import DESKTOP, PHONE, ChatPage, chromium_path, launch_chromium
+from tests.e2e.chat_page import DESKTOP, PHONE, ChatPage, chromium_path
 from tests.e2e.installation import Installation, Member
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no Chromium on this machine")
@@ -34,14 +34,6 @@ _FOCUSED = """() => {
     while (at && at.shadowRoot && at.shadowRoot.activeElement) at = at.shadowRoot.activeElement;
     return at ? at.tagName.toLowerCase() + "." + at.className : "";
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = launch_chromium(playwright)
-        yield chromium
-        chromium.close()
 
 
 Open = Callable[..., ChatPage]

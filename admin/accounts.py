@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,7 +12,8 @@ from fastapi import APIRouter, Form, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from admin.base import PAGE_SIZE, CurrentSigned, Work, go, page
+from admin.base import PAGE_SIZE, CurrentSigned, Id, Work, go, page
+from admin.days import day_meant
 from admin.own import qr
 from members import account_lists, accounts, units
 from members.access import Permission, Role, require_somewhere
@@ -124,7 +125,7 @@ def grant(
 
 
 @router.post("/accounts/{account_id}/grants/{grant_id}/revoke")
-def revoke(request: Request, signed: CurrentSigned, work: Work, account_id: uuid.UUID, grant_id: int) -> Response:
+def revoke(request: Request, signed: CurrentSigned, work: Work, account_id: uuid.UUID, grant_id: Id) -> Response:
     """Take a role back."""
     try:
         accounts.revoke(work, signed.actor, account_id, grant_id)
@@ -164,16 +165,11 @@ def reset(request: Request, signed: CurrentSigned, work: Work, account_id: uuid.
 
 
 def parse_day(text: str) -> date | None:
-    """A day as people write it (31/12/2026) or as browsers do (2026-12-31); None for nothing. Errors: AccountError."""
-    text = text.strip()
-    if not text:
-        return None
-    for form in ("%d/%m/%Y", "%Y-%m-%d"):
-        try:
-            return datetime.strptime(text, form).date()  # noqa: DTZ007 - a day has no time zone
-        except ValueError:
-            continue
-    raise AccountError("Ngày hết hạn cần viết theo dạng ngày/tháng/năm, ví dụ 31/12/2027.")
+    """The last day of a role; None for nothing. Errors: AccountError."""
+    try:
+        return day_meant(text)
+    except ValueError as error:
+        raise AccountError("Ngày hết hạn cần viết theo dạng ngày/tháng/năm, ví dụ 31/12/2027.") from error
 
 
 def _role(text: str) -> Role | None:
@@ -196,7 +192,7 @@ def _uuid(text: str) -> uuid.UUID | None:
     try:
         return uuid.UUID(text) if text else None
     except ValueError as error:
-        raise AccountError("Xin mở lại trang của đảng viên rồi tạo tài khoản từ đó.") from error
+        raise AccountError("Xin mở lại trang của thành viên rồi tạo tài khoản từ đó.") from error
 
 
 def _roles(signed: Signed) -> list[Role]:

@@ -15,8 +15,7 @@ def path(name: str) -> Path | None:
     """The file called *name*; None when there is none."""
     if name == HTMX:
         return Path(str(files("django_htmx") / "static" / "django_htmx" / "htmx-2.min.js"))
-    found = STATIC / name
-    return found if found.parent == STATIC and found.is_file() else None
+    return STATIC / name if name in {file.name for file in STATIC.iterdir()} else None
 
 
 def url(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from urllib.parse import urlencode
 
@@ -10,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from admin.base import CurrentSigned, Work, page
+from admin.days import day_meant
 from admin.picking import unit_meant
 from core import anchors
 from core.ledger import LedgerError
@@ -21,15 +21,9 @@ router = APIRouter()
 
 
 def _day(value: str, errors: dict[str, str], name: str) -> date | None:
-    """A day as people or browsers write it: 05/09/2024 or 2024-09-05."""
-    text = value.strip()
-    if not text:
-        return None
-    written = re.fullmatch(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})", text)
+    """A day of the search; what is none is said in *errors* under *name*."""
     try:
-        if written:
-            return date(int(written[3]), int(written[2]), int(written[1]))
-        return date.fromisoformat(text)
+        return day_meant(value)
     except ValueError:
         errors[name] = "Ngày cần có dạng 05/09/2024."
         return None

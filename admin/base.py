@@ -8,17 +8,17 @@ compared by ``protect``, a dependency of the whole router.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
+from fastapi import Path as InPath
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
@@ -29,6 +29,7 @@ from core.settings import settings
 from members import sessions
 from members.access import ROLE_NAMES, Permission
 from members.sessions import Signed
+from web import base as of_members
 from web.security import of_this_site
 
 HERE = Path(__file__).parent
@@ -36,6 +37,11 @@ PREFIX = "/admin"
 COOKIE = "sotay_console"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PAGE_SIZE = 50
+LARGEST_ID = 2**63 - 1
+Id = Annotated[int, InPath(ge=1, le=LARGEST_ID)]
+"""The number of something in a page's path; a number that no row can have names nothing (404)."""
+IdAsked = Annotated[int, Query(ge=1, le=LARGEST_ID)]
+"""The same in a query."""
 BEFORE_THE_NEW_PASSWORD = frozenset({f"{PREFIX}/own/password", f"{PREFIX}/sign-out"})
 """All that somebody with an initial password may ask for."""
 
@@ -65,7 +71,7 @@ class Entry:
 MENU = (
     Entry("Tổng quan", ""),
     Entry("Cây tổ chức", "/units", Permission.READ_UNITS),
-    Entry("Đảng viên", "/members", Permission.READ_MEMBERS),
+    Entry("Thành viên", "/members", Permission.READ_MEMBERS),
     Entry("Nhập danh sách", "/imports", Permission.IMPORT_MEMBERS),
     Entry("Số liệu đăng ký", "/registration", Permission.READ_STATISTICS),
     Entry("Văn bản", "/documents", Permission.READ_DOCUMENTS, everywhere=True),
@@ -123,14 +129,8 @@ def _templates() -> Jinja2Templates:
 templates = _templates()
 
 
-def session() -> Iterator[Session]:
-    """The unit of work of a request: everything or nothing."""
-    with unit_of_work() as work:
-        yield work
-
-
-Work = Annotated[Session, Depends(session, scope="function")]
-"""Committed before the answer goes out."""
+Work = of_members.Work
+"""The unit of work of a request: committed before the answer goes out, or undone as a whole."""
 
 
 async def current(request: Request) -> Signed:

@@ -7,22 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, File, Request, UploadFile
 from starlette.responses import Response
 
-from admin.base import PAGE_SIZE, CurrentSigned, Work, go, page
+from admin.base import PAGE_SIZE, CurrentSigned, Id, Work, go, page
 from core.settings import settings
 from ingest import FORMATS
 from knowledge import curation
 from members.access import NotVisibleError, Permission
+from web.base import STATUS_TEXT
 
 router = APIRouter()
 
 STATES = {"draft": "Bản nháp", "published": "Đã công bố", "withdrawn": "Đã rút", "superseded": "Có bản mới hơn"}
-STATUS_TEXT = {
-    "in_force": "Còn hiệu lực",
-    "amended": "Còn hiệu lực, đã được sửa đổi",
-    "replaced": "Đã được thay thế",
-    "repealed": "Đã bị bãi bỏ",
-    "not_yet": "Chưa có hiệu lực",
-}
 WORDS = {"states": STATES, "status_text": STATUS_TEXT, "formats": sorted(FORMATS)}
 
 
@@ -76,7 +70,7 @@ def upload(
 
 
 @router.get("/documents/{revision_id}")
-def show(request: Request, signed: CurrentSigned, work: Work, revision_id: int) -> Response:
+def show(request: Request, signed: CurrentSigned, work: Work, revision_id: Id) -> Response:
     """One revision, before or after it is published."""
     return _show(request, signed, curation.view(work, signed.actor, revision_id))
 
@@ -96,7 +90,7 @@ def _show(
 
 
 @router.post("/documents/{revision_id}/publish")
-def publish(request: Request, signed: CurrentSigned, work: Work, revision_id: int) -> Response:
+def publish(request: Request, signed: CurrentSigned, work: Work, revision_id: Id) -> Response:
     """Let members see it."""
     try:
         curation.publish(work, signed.actor, revision_id)
@@ -106,7 +100,7 @@ def publish(request: Request, signed: CurrentSigned, work: Work, revision_id: in
 
 
 @router.post("/documents/{revision_id}/withdraw")
-def withdraw(request: Request, signed: CurrentSigned, work: Work, revision_id: int) -> Response:
+def withdraw(request: Request, signed: CurrentSigned, work: Work, revision_id: Id) -> Response:
     """Take it out of what members see."""
     try:
         curation.withdraw(work, signed.actor, revision_id)

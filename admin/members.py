@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from admin import picking
-from admin.base import PAGE_SIZE, CurrentSigned, Work, go, page
+from admin.base import PAGE_SIZE, CurrentSigned, IdAsked, Work, go, page
+from admin.days import day_meant
 from core import clock
 from members import codes, register, units
 from members.access import Actor, NotVisibleError, Permission, access_member, access_unit, require_somewhere
@@ -32,8 +33,6 @@ DONE = {
     "moved": "Đã chuyển sang đơn vị khác.",
 }
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_DAY = re.compile(r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})")
-_ISO_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 
 
 @router.get("/members")
@@ -43,7 +42,7 @@ def show_list(
     work: Work,
     q: str = "",
     unit: str = "",
-    unit_id: int | None = None,
+    unit_id: IdAsked | None = None,
     status: str = "",
     registered: str = "",
     after: str | None = None,
@@ -110,7 +109,7 @@ def _may_on(session: Session, actor: Actor, permission: Permission, unit_id: int
 
 
 @router.get("/members/export")
-def export(signed: CurrentSigned, work: Work, unit_id: int) -> Response:
+def export(signed: CurrentSigned, work: Work, unit_id: IdAsked) -> Response:
     """The people of a unit and below as a spreadsheet."""
     file = io.BytesIO()
     register.export_members(work, signed.actor, unit_id=unit_id, file=file)
@@ -149,19 +148,12 @@ class Filled(BaseModel):
 
 
 def read_day(text: str, field: str) -> date | None:
-    """A date as people write it: 05/09/2024, 5-9-2024 or 2024-09-05. Errors: RegisterError."""
-    text = text.strip()
-    if not text:
-        return None
+    """The day typed for *field*; None for nothing. Errors: RegisterError."""
     try:
-        if match := _DAY.fullmatch(text):
-            day, month, year = map(int, match.groups())
-            return date(year, month, day)
-        if match := _ISO_DAY.fullmatch(text):
-            return date(*map(int, match.groups()))
-    except ValueError:
-        pass  # 31/02: said below, as any other thing that is no date
-    raise RegisterError("Xin ghi ngày theo dạng ngày/tháng/năm, ví dụ 05/09/1990.", field=field, code="bad_date")
+        return day_meant(text)
+    except ValueError as error:
+        message = "Xin ghi ngày theo dạng ngày/tháng/năm, ví dụ 05/09/1990."
+        raise RegisterError(message, field=field, code="bad_date") from error
 
 
 def _private(filled: Filled) -> Private:
@@ -187,7 +179,7 @@ def _unit_meant(session: Session, actor: Actor, text: str) -> int:
 
 
 @router.get("/members/new")
-def show_new(request: Request, signed: CurrentSigned, work: Work, unit_id: int | None = None) -> Response:
+def show_new(request: Request, signed: CurrentSigned, work: Work, unit_id: IdAsked | None = None) -> Response:
     """The form of a new person."""
     require_somewhere(signed.actor, Permission.EDIT_MEMBERS)
     unit = ""

@@ -12,11 +12,11 @@ from starlette.responses import Response
 
 from admin import base
 from admin.base import PREFIX, CurrentSigned, Work, go, page, set_cookie
-from admin.sign_in import address_of, device_of
 from members import account_lists, sessions, signing_in, totp
 from members.access import NotVisibleError
 from members.passwords import SHORTEST, PasswordRefusedError
 from members.sessions import Signed
+from web.browser import address_of, device_of
 
 router = APIRouter()
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from admin.base import CurrentSigned, Work, go, page
+from admin.base import CurrentSigned, Id, Work, go, page
 from knowledge import questions
 
 router = APIRouter()
@@ -39,7 +39,7 @@ def _list(
 
 @router.post("/questions/{question_id}")
 def answer(
-    request: Request, signed: CurrentSigned, work: Work, question_id: int, words: Annotated[str, Form()] = ""
+    request: Request, signed: CurrentSigned, work: Work, question_id: Id, words: Annotated[str, Form()] = ""
 ) -> Response:
     """Answer a question; the asker reads it in the chat."""
     try:

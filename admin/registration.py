@@ -17,6 +17,7 @@ from core import clock
 from members import registration, registration_report
 from members.access import Permission, require_everywhere
 from members.registration_report import ImportFileError, Problem, UnreadableReportError
+from members.registration_table import plain
 from members.sessions import Signed
 
 router = APIRouter()
@@ -148,11 +149,8 @@ def _show(
 
 
 def _printed(rate: Decimal | None) -> str:
-    """A rate as it was printed: 87, 87,5."""
-    if rate is None:
-        return "—"
-    text = f"{rate:f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text).replace(".", ",")
+    """A rate as it was printed."""
+    return "—" if rate is None else plain(rate)
 
 
 def _export(signed: Signed, session: Session, unit_id: int | None) -> Response:

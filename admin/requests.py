@@ -11,7 +11,7 @@ from fastapi import APIRouter, Form, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from admin.base import CurrentSigned, Work, go, page
+from admin.base import CurrentSigned, Id, Work, go, page
 from core import clock
 from members import requests
 from members.access import Permission, access_member
@@ -28,7 +28,6 @@ DONE = {
     "done": "Đã làm xong và đã báo cho người yêu cầu.",
     "refused": "Đã từ chối và đã báo cho người yêu cầu.",
 }
-ON_BEHALF = ("correction", "erasure", "withdrawal")
 
 
 def clock_words(due_at: datetime, now: datetime) -> str:
@@ -90,7 +89,7 @@ def _form(
         **_words(),
         "person": person,
         "fields": requests.CORRECTABLE,
-        "on_behalf": ON_BEHALF,
+        "on_behalf": requests.ON_BEHALF,
         "given": {"kind": "", "field": "", "value": "", "reason": "", **(given or {})},
         "error": error,
     }
@@ -124,7 +123,7 @@ def enter(
 
 
 @router.get("/requests/{request_id}")
-def show(request: Request, signed: CurrentSigned, work: Work, request_id: int, done: str = "") -> Response:
+def show(request: Request, signed: CurrentSigned, work: Work, request_id: Id, done: str = "") -> Response:
     """A request with the person it is about."""
     return _show(request, signed, work, request_id, done=DONE.get(done))
 
@@ -161,7 +160,7 @@ def complete(
     request: Request,
     signed: CurrentSigned,
     work: Work,
-    request_id: int,
+    request_id: Id,
     seen: Annotated[str, Form()] = "",
     version: Annotated[int, Form()] = 0,
     word: Annotated[str, Form()] = "",
@@ -179,7 +178,7 @@ def refuse(
     request: Request,
     signed: CurrentSigned,
     work: Work,
-    request_id: int,
+    request_id: Id,
     answer: Annotated[str, Form()] = "",
     ground: Annotated[str, Form()] = "",
 ) -> Response:

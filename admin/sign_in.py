@@ -13,23 +13,13 @@ from admin import base
 from admin.base import PREFIX, Work, go, set_cookie
 from core.settings import settings
 from members import oidc, sessions, signing_in
-from members.sessions import device_name
+from web.browser import address_of, device_of
 
 router = APIRouter()
 """Outside of what is behind the sign-in; changes are checked for their site (``base.check_site``)."""
 
 OIDC_COOKIE = "sotay_oidc"
 _NO_STORE = {"Cache-Control": "no-store"}
-
-
-def address_of(request: Request) -> str:
-    """The network address that a request comes from (a reverse proxy's word counts where the server trusts it)."""
-    return request.client.host if request.client else ""
-
-
-def device_of(request: Request) -> str:
-    """The kind of browser that asks."""
-    return device_name(request.headers.get("user-agent", ""))
 
 
 def safe_next(wanted: str) -> str:

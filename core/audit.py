@@ -17,15 +17,13 @@ from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import BigInteger, DateTime, Index, LargeBinary, Text, event, insert, select, text
+from sqlalchemy import BigInteger, DateTime, Index, LargeBinary, Text, event, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, SessionTransaction, mapped_column
 
 from core import clock, crypto
 from core.database import Base
-
-_LOCK = 0x50_7A_03
-"""Key of the advisory lock that orders the chain."""
+from core.locks import Lock, hold
 
 _PENDING = "core.audit.pending"
 _MARKS = "core.audit.marks"
@@ -179,7 +177,7 @@ def _append(session: Session) -> None:
         return
     session.flush()  # whatever can still fail fails before the lock is taken
     pending: list[dict[str, Any]] = session.info.pop(_PENDING)
-    session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    hold(session, Lock.AUDIT)
     last = session.execute(select(AuditEntry.id, AuditEntry.hash).order_by(AuditEntry.id.desc()).limit(1)).first()
     number, previous = (last.id, last.hash) if last else (0, GENESIS)
     rows = []

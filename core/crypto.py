@@ -33,12 +33,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from core import clock
 from core.database import Base
 from core.files import write_private
+from core.locks import Lock, hold
 from core.settings import settings
 
 NONCE_BYTES = 12
 KEY_BYTES = 32
-_ROTATION_LOCK = 0x50_7A_04
-"""Key of the advisory lock under which one rotation runs."""
 BATCH = 5000
 """Keys that a rotation wraps anew in one statement."""
 
@@ -251,7 +250,7 @@ def rotate(session: Session) -> int:
 
     The new key is in the file before the database is changed: whatever happens in between, every key can be read.
     """
-    session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ROTATION_LOCK})
+    hold(session, Lock.KEYS)
     path, key = keys_file(), os.urandom(KEY_BYTES)
     _masters()
     with _alone(path):
@@ -287,7 +286,7 @@ def retire(session: Session) -> int:
 
     The table is locked until the unit of work ends, so nothing can be wrapped with a key that is being dropped.
     """
-    session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ROTATION_LOCK})
+    hold(session, Lock.KEYS)
     session.execute(text("lock table data_key in share row exclusive mode"))
     used = set(session.scalars(select(DataKey.master).distinct()))
     path = keys_file()

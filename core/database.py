@@ -18,12 +18,10 @@ from sqlalchemy import Engine, MetaData, create_engine, make_url, text
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from core import postgres
+from core.locks import Lock
 from core.settings import ROOT, settings
 
 log = logging.getLogger(__name__)
-
-_MIGRATION_LOCK = 0x50_7A_01
-"""Key of the advisory lock that lets one process migrate while others wait."""
 
 
 class Base(DeclarativeBase):
@@ -98,7 +96,7 @@ def alembic_config() -> Config:
 def migrate() -> None:
     """Bring the schema up to date. Several processes may call it at once: one works, the others wait."""
     with engine().connect() as lock:
-        lock.execute(text("select pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+        lock.execute(text("select pg_advisory_lock(:key)"), {"key": int(Lock.MIGRATION)})
         lock.commit()
         try:
             with engine().begin() as connection:
@@ -106,5 +104,5 @@ def migrate() -> None:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         finally:
-            lock.execute(text("select pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
+            lock.execute(text("select pg_advisory_unlock(:key)"), {"key": int(Lock.MIGRATION)})
             lock.commit()

@@ -248,6 +248,11 @@ def any_published(session: Session) -> bool:
     return session.scalar(select(Revision.id).where(Revision.state == "published").limit(1)) is not None
 
 
+def any_own(session: Session) -> bool:
+    """Whether anything but the demo's documents was ever taken in."""
+    return session.scalar(select(Revision.id).where(~Revision.demo).limit(1)) is not None
+
+
 def count(session: Session, *, published: bool = False) -> int:
     """How many revisions are stored, or how many of them are published."""
     query = select(func.count()).select_from(Revision)

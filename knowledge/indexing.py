@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from core import chroma, clock, database, jobs
 from core.database import unit_of_work
+from core.locks import Lock
 from core.settings import settings
 from knowledge import abstention, passages, sentences
 from knowledge.models import Embedding, IndexVersion
@@ -36,9 +37,6 @@ log = logging.getLogger(__name__)
 
 LOCK = "index"
 """Lock of the jobs that build the index, one at a time."""
-
-_BUILD_LOCK = 0x50_7A_02
-"""Key of the advisory lock under which one process builds."""
 
 Progress = Callable[[int, int], None]
 Vectors = npt.NDArray[np.float32]
@@ -83,7 +81,7 @@ def refresh(
     Raises ``core.keeper.ServiceError`` or VectorStoreUnavailable when the vector store cannot be reached.
     """
     with database.connect() as lock:  # released with the connection, however this ends
-        lock.execute("select pg_advisory_lock(%s)", [_BUILD_LOCK])
+        lock.execute("select pg_advisory_lock(%s)", [int(Lock.INDEX)])
         with unit_of_work() as session:
             row = session.get(IndexVersion, 1)
             if row is None:
@@ -124,7 +122,7 @@ def repair() -> None:
     The version keeps its number, so that machines on one database do not outdate each other's index.
     """
     with database.connect() as lock:
-        lock.execute("select pg_advisory_lock(%s)", [_BUILD_LOCK])
+        lock.execute("select pg_advisory_lock(%s)", [int(Lock.INDEX)])
         with unit_of_work() as session:
             row = session.get(IndexVersion, 1)
             if row is None or not row.version:

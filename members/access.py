@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, false, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core import clock
@@ -95,6 +95,15 @@ class Granted:
     path: str
 
 
+def outermost(paths: Iterable[str]) -> tuple[str, ...]:
+    """*paths* ("/1/12/") in their order, without those inside another."""
+    kept: list[str] = []
+    for path in sorted(paths):
+        if not kept or not path.startswith(kept[-1]):
+            kept.append(path)
+    return tuple(kept)
+
+
 @dataclass(frozen=True)
 class Actor:
     """Who acts. ``account_id`` None is the command line of the installation, which may do everything."""
@@ -113,12 +122,7 @@ class Actor:
         """The paths of the subtrees in which *permission* is given, none inside another; ("/",) is everywhere."""
         if self.is_system:
             return ("/",)
-        paths = sorted({granted.path for granted in self.grants if permission in PERMISSIONS[granted.role]})
-        kept: list[str] = []
-        for path in paths:
-            if not kept or not path.startswith(kept[-1]):
-                kept.append(path)
-        return tuple(kept)
+        return outermost({granted.path for granted in self.grants if permission in PERMISSIONS[granted.role]})
 
     def may(self, permission: Permission, path: str | None = None) -> bool:
         """Whether *permission* is given on the node with *path*; without a path: anywhere at all."""
@@ -134,16 +138,17 @@ SYSTEM = Actor(None, "Hệ thống")
 """The command line and the jobs of the installation."""
 
 
+def living() -> ColumnElement[bool]:
+    """The condition on ``Grant``: it counts today."""
+    return and_(Grant.revoked_at.is_(None), or_(Grant.ends_on.is_(None), Grant.ends_on >= clock.today()))
+
+
 def actor_of(session: Session, account: Account) -> Actor:
     """The actor for *account* with the grants that count today."""
     rows = session.execute(
         select(Grant.role, Unit.path)
         .join(Unit, Unit.id == Grant.unit_id)
-        .where(
-            Grant.account_id == account.id,
-            Grant.revoked_at.is_(None),
-            or_(Grant.ends_on.is_(None), Grant.ends_on >= clock.today()),
-        )
+        .where(Grant.account_id == account.id, living())
     )
     grants = tuple(Granted(Role(row.role), row.path) for row in rows)
     return Actor(account.id, account.name, grants, account.member_id)
@@ -271,7 +276,17 @@ def scope_requests(statement: Select[Row], actor: Actor) -> Select[Row]:
     """*statement*, which selects from ``data_request``, kept to what *actor* handles."""
     if actor.may_everywhere(Permission.HANDLE_REQUESTS):
         return statement
-    return scope_by_unit(statement, actor, Permission.HANDLE_REQUESTS, DataRequest.unit_id)
+    reach = actor.reach(Permission.HANDLE_REQUESTS)
+    return statement.where(handled_in().in_(select(Unit.id).where(within(reach))))
+
+
+def handled_in() -> ColumnElement[int]:
+    """The unit that handles a row of ``data_request``: where its person is now, after the erasure where they were last.
+
+    Somebody who has gone to another branch is no longer the business of those who received the request.
+    """
+    present = select(Member.unit_id).where(Member.id == DataRequest.member_id).scalar_subquery()
+    return func.coalesce(present, DataRequest.unit_id)
 
 
 def access_audit_entry(session: Session, actor: Actor, entry_id: int) -> AuditEntry:

@@ -19,6 +19,7 @@ from members.access import (
     Role,
     access_account,
     access_member,
+    living,
     require_somewhere,
     scope_accounts,
 )
@@ -105,8 +106,7 @@ def list_accounts(
         Account.id.in_(scope_accounts(select(Account.id), actor)),
     )
     if role is not None:
-        living = or_(Grant.ends_on.is_(None), Grant.ends_on >= clock.today())
-        having = select(Grant.account_id).where(Grant.role == role.value, Grant.revoked_at.is_(None), living)
+        having = select(Grant.account_id).where(Grant.role == role.value, living())
         statement = statement.where(Account.id.in_(having))
     words, part = names.name_key(q).split(), q.strip().lower()
     found = []
@@ -138,7 +138,10 @@ def view_account(session: Session, actor: Actor, account_id: uuid.UUID) -> Accou
     """An account that *actor* manages; the look at it is logged. Errors: NotVisibleError."""
     account = access_account(session, actor, account_id)
     member = session.get(Member, account.member_id) if account.member_id else None
-    last_seen = session.scalar(select(func.max(SignIn.last_seen_at)).where(SignIn.account_id == account.id))
+    last_seen = session.scalar(
+        # Of the console only: when somebody talks to the assistant is nobody's business.
+        select(func.max(SignIn.last_seen_at)).where(SignIn.account_id == account.id, SignIn.kind == "console")
+    )
     audit.record(
         session,
         "account.viewed",
@@ -196,8 +199,8 @@ def _roles(session: Session, account_ids: Iterable[uuid.UUID], *, living_only: b
     today = clock.today()
     roles: dict[uuid.UUID, list[RoleLine]] = {}
     for given, unit_name in session.execute(statement):
-        living = given.revoked_at is None and (given.ends_on is None or given.ends_on >= today)
-        if living or not living_only:
+        counts = given.revoked_at is None and (given.ends_on is None or given.ends_on >= today)
+        if counts or not living_only:
             roles.setdefault(given.account_id, []).append(
                 RoleLine(
                     given.id,
@@ -207,7 +210,7 @@ def _roles(session: Session, account_ids: Iterable[uuid.UUID], *, living_only: b
                     given.ends_on,
                     given.granted_at,
                     given.revoked_at,
-                    living,
+                    counts,
                 )
             )
     return roles

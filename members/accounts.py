@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import or_, select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core import audit, clock, crypto
+from core.locks import Lock, hold
 from core.settings import settings
 from core.text import nfc
 from members import names, passwords, sessions, totp, units
@@ -30,6 +31,7 @@ from members.access import (
     access_account,
     access_member,
     access_unit,
+    living,
     require_somewhere,
 )
 from members.models import Account, Grant, Member, Unit
@@ -37,8 +39,6 @@ from members.models import Account, Grant, Member, Unit
 NAME_LENGTH = 200
 EMAIL_LENGTH = 254
 _EMAIL = re.compile(r"[^\s@<>()\[\],;:\\\"]+@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]*[^\W_]")
-_ADMINISTRATORS = 0x50_7A_06
-"""Key of the advisory lock under which administrators of the whole organisation are taken away."""
 
 
 class AccountError(ValueError):
@@ -159,9 +159,10 @@ def grant(
     """
     account = _manageable(session, actor, account_id)
     unit = _check_grant(session, actor, account, role=role, unit_id=unit_id, ends_on=ends_on)
+    if account.id == actor.account_id:  # whose own role ends could make it last
+        raise AccountError("Không thể tự giao vai trò cho mình. Xin nhờ một quản trị viên khác.")
     grant_id = _add_grant(session, actor, account, role=role, unit=unit, ends_on=ends_on)
-    if account.id != actor.account_id:
-        sessions.end_all(session, account.id, kind="console")
+    sessions.end_all(session, account.id, kind="console")
     return grant_id
 
 
@@ -176,7 +177,7 @@ def revoke(session: Session, actor: Actor, account_id: uuid.UUID, grant_id: int)
         return
     if found.role == Role.ADMINISTRATOR and unit.parent_id is None:
         _require_another_administrator(session, besides_grant=found.id)
-    found.revoked_at, found.revoked_by = clock.now(), actor.account_id
+    found.revoked_at = clock.now()
     if account.id != actor.account_id:
         sessions.end_all(session, account.id, kind="console")
     _note(session, actor, "grant.revoked", account, unit_id=unit.id, details={"role": found.role, "grant": found.id})
@@ -207,9 +208,13 @@ def enable(session: Session, actor: Actor, account_id: uuid.UUID) -> None:
 def reset_credentials(session: Session, actor: Actor, account_id: uuid.UUID) -> NewAccount:
     """A new initial password and a new authenticator secret for somebody who lost theirs; the old ones end at once.
 
-    Errors: AccountError (no e-mail: not an account of the console), NotVisibleError.
+    Errors: AccountError (no e-mail: not an account of the console; one's own), NotVisibleError.
     """
     account = _manageable(session, actor, account_id)
+    if account.id == actor.account_id:  # a stolen session would become a stolen account
+        raise AccountError(
+            "Không thể tự cấp lại mật khẩu ở đây. Xin đổi ở trang “Tài khoản của tôi”, hoặc nhờ quản trị viên khác."
+        )
     if account.email is None:
         raise AccountError("Tài khoản này không đăng nhập trang quản trị nên không có mật khẩu.")
     password, uri = _give_credentials(session, account)
@@ -256,9 +261,7 @@ def _manageable(session: Session, actor: Actor, account_id: uuid.UUID) -> Accoun
 
 def _living_grants() -> Any:  # noqa: ANN401 - a statement of SQLAlchemy whose row type no annotation can say shortly
     return (
-        select(Grant.id, Grant.account_id, Grant.role, Unit.path)
-        .join(Unit, Unit.id == Grant.unit_id)
-        .where(Grant.revoked_at.is_(None), or_(Grant.ends_on.is_(None), Grant.ends_on >= clock.today()))
+        select(Grant.id, Grant.account_id, Grant.role, Unit.path).join(Unit, Unit.id == Grant.unit_id).where(living())
     )
 
 
@@ -295,7 +298,6 @@ def _add_grant(
         unit_id=unit.id,
         ends_on=ends_on,
         granted_at=clock.now(),
-        granted_by=actor.account_id,
     )
     session.add(given)
     session.flush()
@@ -312,7 +314,7 @@ def _require_another_administrator(
     Under a lock until the end of the work: two administrators who take each other's role away at the same moment do so
     one after the other.
     """
-    session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ADMINISTRATORS})
+    hold(session, Lock.ADMINISTRATORS)
     statement = (
         _living_grants()
         .join(Account, Account.id == Grant.account_id)

@@ -34,6 +34,8 @@ KINDS = {
 STATES = {"received": "Đang chờ", "done": "Đã làm xong", "refused": "Đã từ chối", "cancelled": "Đã hủy"}
 BY_A_PERSON = frozenset({"correction", "erasure"})
 """Kinds that wait for somebody of the console."""
+ON_BEHALF = ("correction", "erasure", "withdrawal")
+"""Kinds that somebody of the console may enter for a person."""
 
 CORRECTABLE = {
     field: particulars.FIELD_NAMES[field] for field in ("name", "position", "status", *particulars.PRIVATE_FIELDS)
@@ -123,7 +125,7 @@ def open_on_behalf(
     *actor* must handle requests in the person's unit. Errors: NotVisibleError, RequestError.
     """
     access_member(session, actor, member_id, Permission.HANDLE_REQUESTS)
-    if kind not in (*BY_A_PERSON, "withdrawal"):
+    if kind not in ON_BEHALF:
         raise RequestError("Người đó tự xem hoặc tải dữ liệu sau khi đăng nhập; ở đây chỉ nhận sửa, xóa, rút lại.")
     return _open(session, actor, member_id, kind=kind, channel="console", message_key=None, wanted=wanted)
 
@@ -281,7 +283,7 @@ def note(
         actor_id=actor.account_id,
         object_type="request",
         object_id=row.id,
-        unit_id=row.unit_id,
+        unit_id=member.unit_id,
         subject=member.id,
         details={"kind": row.kind, "receipt": row.receipt, "channel": row.channel, **details},
         personal=personal,

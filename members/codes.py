@@ -72,7 +72,6 @@ def issue(session: Session, actor: Actor, member_id: uuid.UUID) -> IssuedCode:
         OneTimeCode(
             member_id=member.id,
             code_hash=hashed,
-            created_by=actor.account_id,
             created_at=now,
             expires_at=expires_at,
         )

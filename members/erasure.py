@@ -13,14 +13,15 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from core import audit, clock, crypto, erased, jobs
 from core.database import Base, unit_of_work
 from core.text import fold
 from members import receipts
-from members.access import ROLE_NAMES, SYSTEM, Actor, NotVisibleError, Role
+from members.access import ROLE_NAMES, SYSTEM, Actor, NotVisibleError, Role, living
+from members.importing import service as importing
 from members.models import (
     Account,
     ConsentEvent,
@@ -43,8 +44,8 @@ FINISH = "members.finish_erasure"
 ENGINE = "waiting_for_engine"
 """Key in ``Erasure.reached`` while conversations are not forgotten by the engine yet: their ids."""
 
-IMPORTS = "waiting_for_imports"
-"""The same for imports that were under way: their files live for 24 hours at most (``members.importing``)."""
+IMPORTS = importing.WAITED_FOR
+"""The same for imports that were being written; they write nothing any more and destroy their files."""
 
 CONVERSATION = "conversation"
 """Stands for the receipt where a visitor's conversation, not a person, is remembered as erased."""
@@ -161,8 +162,7 @@ def check_erasable(session: Session, member_id: uuid.UUID) -> None:
         .where(
             Account.member_id == member_id,
             Grant.role != Role.MEMBER.value,
-            Grant.revoked_at.is_(None),
-            or_(Grant.ends_on.is_(None), Grant.ends_on >= clock.today()),
+            living(),
         )
         .distinct()
     ).all()
@@ -182,11 +182,12 @@ def _erase(
 ) -> None:
     accounts = session.scalars(select(Account.id).where(Account.member_id == subject)).all()
     conversations = _conversations(session, accounts)
-    reached: dict[str, Any] = _erase_imports(session, subject) | _erase_rows(session, subject, accounts)
+    begun = importing.end_waiting(session)
+    reached: dict[str, Any] = _erase_imports(session, subject) | _erase_rows(session, subject, accounts, unit_id)
     reached |= forgetting.forget(session, conversations, subject=subject)
     reached["data_key"] = sum(crypto.destroy_key(session, owner) for owner in (subject, *accounts))
     reached["engine"] = len(conversations)
-    waiting = {ENGINE: [str(conversation) for conversation in conversations], IMPORTS: _imports_under_way(session)}
+    waiting = {ENGINE: [str(conversation) for conversation in conversations], IMPORTS: [str(found) for found in begun]}
     row = session.get(Erasure, subject) or Erasure(subject=subject, receipt=receipt, requested_at=requested_at)
     row.reached, row.erased_at = reached | waiting, None
     session.add(row)
@@ -228,19 +229,16 @@ def _erase_imports(session: Session, subject: uuid.UUID) -> dict[str, int]:
     return {"import_key": sum(crypto.destroy_key(session, import_id) for import_id in ended)}
 
 
-def _imports_under_way(session: Session) -> list[str]:
-    ids = session.scalars(_imports_with_key().where(RegisterImport.state.not_in(_IMPORT_ENDED)))
-    return [str(import_id) for import_id in ids]
-
-
 def _imports_with_key() -> Select[uuid.UUID]:
     return select(RegisterImport.id).where(exists().where(crypto.DataKey.owner == RegisterImport.id))
 
 
-def _erase_rows(session: Session, subject: uuid.UUID, accounts: Sequence[uuid.UUID]) -> dict[str, int]:
+def _erase_rows(
+    session: Session, subject: uuid.UUID, accounts: Sequence[uuid.UUID], unit_id: int | None
+) -> dict[str, int]:
     """The rows of the person, place by place (foreign keys would take most of them along, uncounted)."""
     own = DataRequest.member_id == subject
-    session.execute(update(DataRequest).where(own).values(sealed=None, message_key=None, answer=None))
+    session.execute(update(DataRequest).where(own).values(sealed=None, message_key=None, answer=None, unit_id=unit_id))
     session.execute(
         update(DataRequest).where(own, DataRequest.closed_at.is_(None)).values(state="cancelled", closed_at=clock.now())
     )

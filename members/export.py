@@ -100,18 +100,22 @@ class _Stay:
         return not self.shared or any(begin <= at < end for begin, end in self.times)
 
 
-def hand_over(session: Session, actor: Actor, *, channel: str) -> dict[str, Any]:
+def hand_over(
+    session: Session, actor: Actor, *, channel: str, conversation_id: uuid.UUID | None = None
+) -> dict[str, Any]:
     """``own_data`` for the person to take away, entered in the ledger of requests (kind ``export``, done at once).
 
     Errors: NotVisibleError (not in the register).
     """
     requests.open_request(session, actor, kind="export", channel=channel)
-    return own_data(session, actor)
+    return own_data(session, actor, conversation_id=conversation_id)
 
 
-def own_data(session: Session, actor: Actor) -> dict[str, Any]:
+def own_data(session: Session, actor: Actor, *, conversation_id: uuid.UUID | None = None) -> dict[str, Any]:
     """Everything stored about the actor, in values that JSON can say; times in ISO 8601 with their zone.
 
+    Of conversations on other devices than that of *conversation_id* only the number of messages is told: the code that
+    opened this device came through another person's hands, who must not read in it what was asked before.
     It is audited as ``member.exported``. Errors: NotVisibleError (not in the register).
     """
     member = access_own_record(session, actor)
@@ -130,7 +134,9 @@ def own_data(session: Session, actor: Actor) -> dict[str, Any]:
         "one_time_codes": _codes(session, member.id),
         "consents": _consents(session, member.id),
         "requests": _requests(session, member.id),
-        "conversations": [_conversation(session, stay, messages) for stay in stays],
+        "conversations": [
+            _conversation(session, stay, messages, shown=stay.conversation_id == conversation_id) for stay in stays
+        ],
         "log": _log(session, member.id, actor),
         "own_actions": _own_actions(session, account.id) if account else [],
     }
@@ -323,13 +329,17 @@ def _stays(session: Session, account_id: uuid.UUID) -> list[_Stay]:
     ]
 
 
-def _conversation(session: Session, stay: _Stay, sent: list[tuple[uuid.UUID, str]]) -> dict[str, Any]:
-    """Both sides of a conversation; the ids of the person's own messages are added to *sent*."""
+def _conversation(session: Session, stay: _Stay, sent: list[tuple[uuid.UUID, str]], *, shown: bool) -> dict[str, Any]:
+    """Both sides of a conversation, or their number; the ids of the person's own messages shown are added to *sent*."""
     conversation = session.get_one(Conversation, stay.conversation_id)
-    messages = []
+    messages: list[dict[str, Any]] = []
+    withheld = 0
     for line in outbox.history(session, stay.conversation_id, limit=EVERY_MESSAGE):
         at = datetime.fromisoformat(line["at"])
         if not stay.holds(at):
+            continue
+        if not shown:
+            withheld += 1
             continue
         if line["role"] == "member":
             sent.append((stay.conversation_id, line["id"]))
@@ -343,7 +353,8 @@ def _conversation(session: Session, stay: _Stay, sent: list[tuple[uuid.UUID, str
                 "suggestions": line["suggestions"],
             }
         )
-    return {"channel": conversation.channel, "created_at": _iso(conversation.created_at), "messages": messages}
+    return {"channel": conversation.channel, "created_at": _iso(conversation.created_at), "messages": messages,
+            "messages_on_another_device": withheld}  # fmt: skip
 
 
 def _log(session: Session, member_id: uuid.UUID, actor: Actor) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from fpdf.enums import XPos, YPos
 from fpdf.fonts import TTFFont
 
 from core import clock
-from members import requests
+from members import journal, requests
 from members.particulars import FIELD_NAMES, PRIVATE_FIELDS, STATUS_NAMES
 
 LABEL = 52.0
@@ -26,21 +26,6 @@ MISSING = "\ufffd"
 """Stands for a letter that the font does not have (a picture in a chat message); the JSON file has it."""
 
 CONSENT_ACTIONS = {"given": "Đồng ý", "withdrawn": "Rút lại đồng ý"}
-ACTIONS = {
-    "account.created": "Tạo tài khoản",
-    "code.issued": "Cấp mã đăng nhập",
-    "code.redeemed": "Đăng nhập bằng mã",
-    "code.refused": "Từ chối một mã đã hết hạn hoặc đã dùng",
-    "consent.given": "Đồng ý",
-    "consent.withdrawn": "Rút lại đồng ý",
-    "member.added": "Ghi vào sổ",
-    "member.changed": "Sửa hồ sơ",
-    "member.exported": "Tải dữ liệu",
-    "member.viewed": "Xem hồ sơ",
-    "request.extended": "Bổ sung yêu cầu về dữ liệu",
-    "request.received": "Nhận yêu cầu về dữ liệu",
-}
-"""What the log's most frequent actions are called; others stand as they are."""
 NAMES = {**FIELD_NAMES, "unit": "Đơn vị", "reason": "Lý do", "before": "Trước khi sửa"}
 CHANNELS = {"web": "trang web", "console": "trang quản trị"}
 BY = {"self": "chính mình", "system": "hệ thống", "staff": "người phụ trách"}
@@ -247,6 +232,12 @@ def _conversations(page: _Document, data: Mapping[str, Any]) -> None:
         page.nothing()
     for conversation in data["conversations"]:
         page.entry(f"Bắt đầu {_moment(conversation['created_at'])}, qua {_channel(conversation)}")
+        if conversation["messages_on_another_device"]:
+            elsewhere = (
+                f"{conversation['messages_on_another_device']} tin nhắn được lưu, không in ở đây: mã đăng nhập do người khác "
+                "cấp nên không đủ để mở lại lời đã hỏi trên máy trước. Yêu cầu xóa dữ liệu vẫn xóa cả những tin này."
+            )
+            page.entry("Trên thiết bị khác", [elsewhere])
         for message in conversation["messages"]:
             who = "Tôi" if message["from"] == "member" else "Sổ tay"
             page.entry(f"{who}, {_moment(message['at'])}", [message["text"]])
@@ -257,11 +248,13 @@ def _log(page: _Document, data: Mapping[str, Any]) -> None:
     if not data["log"]:
         page.nothing()
     for row in data["log"]:
-        action = ACTIONS.get(row["action"], row["action"])
-        page.entry(f"{action}, {_moment(row['at'])}", [f"Người làm: {BY[row['by']]}", *_pairs(row["values"] or {})])
+        page.entry(
+            f"{journal.title(row['action'])}, {_moment(row['at'])}",
+            [f"Người làm: {BY[row['by']]}", *_pairs(row["values"] or {})],
+        )
     for row in data["own_actions"]:
         page.entry(
-            f"Việc tôi làm trong trang quản trị: {row['action']}",
+            f"Việc tôi làm trong trang quản trị: {journal.title(row['action'])}",
             [f"{row['times']} lần, từ {_moment(row['first_at'])} đến {_moment(row['last_at'])}"],
         )
 

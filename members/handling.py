@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -13,7 +14,15 @@ from sqlalchemy.orm import Session
 
 from core import clock
 from members import asking, erasure, particulars, register
-from members.access import Actor, NotVisibleError, Permission, access_request, require_somewhere, scope_requests
+from members.access import (
+    Actor,
+    NotVisibleError,
+    Permission,
+    access_request,
+    handled_in,
+    require_somewhere,
+    scope_requests,
+)
 from members.asking import BY_A_PERSON, CORRECTABLE, Receipt, RequestError
 from members.models import DataRequest, Member, Unit
 from members.register import Profile
@@ -26,7 +35,7 @@ CONFIRMATION = "XÓA"
 """The word that whoever erases a person types."""
 
 GROUNDS = {
-    "register": "Tổ chức phải giữ danh sách theo quy định về quản lý đảng viên khi người đó còn sinh hoạt.",
+    "register": "Tổ chức phải giữ danh sách theo quy định về quản lý thành viên khi người đó còn sinh hoạt.",
     "authority": "Cơ quan có thẩm quyền yêu cầu bằng văn bản phải giữ dữ liệu này.",
     "dispute": "Dữ liệu cần cho việc giải quyết khiếu nại, tố cáo, kỷ luật hoặc tranh chấp đang tiến hành.",
     "other": "Lý do khác theo luật, nêu dưới đây.",
@@ -114,9 +123,16 @@ def list_requests(
     closed = DataRequest.closed_at
     order = (closed.is_not(None), case((closed.is_(None), DataRequest.due_at)), closed.desc(), DataRequest.id)
     rows = session.scalars(statement.order_by(*order).limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)).all()
-    named = session.execute(select(Unit.id, Unit.name).where(Unit.id.in_([row.unit_id for row in rows])))
-    names: dict[int | None, str] = {unit.id: unit.name for unit in named}
-    return RequestPage(tuple(_line(row, names.get(row.unit_id)) for row in rows), total, page, pages)
+    names = _unit_names(session, [row.id for row in rows])
+    return RequestPage(tuple(_line(row, names.get(row.id)) for row in rows), total, page, pages)
+
+
+def _unit_names(session: Session, request_ids: Sequence[int]) -> dict[int, str]:
+    """Request → the unit that handles it."""
+    named = session.execute(
+        select(DataRequest.id, Unit.name).join(Unit, Unit.id == handled_in()).where(DataRequest.id.in_(request_ids))
+    )
+    return {row.id: row.name for row in named}
 
 
 def _line(row: DataRequest, unit_name: str | None) -> RequestLine:
@@ -147,7 +163,7 @@ def find(session: Session, actor: Actor, receipt: str) -> int:
 def view_request(session: Session, actor: Actor, request_id: int) -> RequestView:
     """A request with the person it is about; the look is audited. Errors: NotVisibleError."""
     row = access_request(session, actor, request_id)
-    unit_name = session.scalar(select(Unit.name).where(Unit.id == row.unit_id))
+    unit_name = _unit_names(session, [row.id]).get(row.id)
     member = session.get(Member, row.member_id) if row.member_id is not None else None
     if member is None:
         return RequestView(_line(row, unit_name), None, (), None, "", row.answer)
@@ -273,7 +289,7 @@ def _close(
     personal: dict[str, str | None] | None = None,
     ground: str | None = None,
 ) -> None:
-    row.state, row.closed_at, row.closed_by = state, clock.now(), actor.account_id
+    row.state, row.closed_at = state, clock.now()
     session.flush()
     details = {"ground": ground} if ground is not None else {}
     asking.note(session, action, row, member, actor, personal=personal or None, **details)

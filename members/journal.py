@@ -30,6 +30,7 @@ from members.access import (
     scope_members,
 )
 from members.models import Account, Grant, Member, Unit
+from members.units.reading import below
 
 SIZE = 50
 LAST_ID = 2**63 - 1
@@ -49,6 +50,7 @@ ACTIONS = {
     "account.sign_in_refused": "đăng nhập không thành công",
     "account.signed_in": "đăng nhập trang quản trị",
     "account.signed_out": "đăng xuất",
+    "account.token_reused": "dùng lại một phiên đăng nhập cũ và bị kết thúc phiên",
     "account.viewed": "xem tài khoản",
     "audit.viewed": "mở một dòng nhật ký",
     "backup.made": "sao lưu dữ liệu",
@@ -75,12 +77,14 @@ ACTIONS = {
     "member.viewed": "xem hồ sơ",
     "members.exported": "xuất danh sách hội viên",
     "members.import_cancelled": "hủy một lần nhập danh sách",
+    "members.import_confirmed": "quyết định nhập một danh sách",
+    "members.import_started": "nộp một tệp danh sách",
     "members.import_undone": "hoàn tác một lần nhập danh sách",
     "members.imported": "nhập danh sách hội viên",
     "members.seeded": "tạo tổ chức giả để thử tải",
     "question.answered": "trả lời một câu hỏi mở",
     "request.completed": "giải quyết yêu cầu về dữ liệu",
-    "request.extended": "gia hạn yêu cầu về dữ liệu",
+    "request.extended": "bổ sung yêu cầu về dữ liệu",
     "request.forged": "gửi một biểu mẫu giả hoặc hết hạn và bị từ chối",
     "request.received": "gửi yêu cầu về dữ liệu",
     "request.refused": "từ chối yêu cầu về dữ liệu",
@@ -102,6 +106,10 @@ ABOUT_THEMSELVES = frozenset(
     {"member.exported", "code.redeemed", "consent.given", "consent.withdrawn", "conversation.cleared"}
 )
 """Acts of the person concerned: naming them a second time says nothing."""
+
+
+PersonalState = Literal["none", "readable", "withheld", "erased", "unreadable"]
+"""Of an entry's personal values. ``withheld``: from somebody who may read the log, but not see the person."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +155,7 @@ class EntryView(Line):
     object_id: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
     personal: dict[str, Any] | None = None
-    personal_state: Literal["none", "readable", "erased", "unreadable"] = "none"
+    personal_state: PersonalState = "none"
     hash: str = ""
 
 
@@ -201,7 +209,7 @@ def _matching(session: Session, actor: Actor, wanted: Search) -> Select[AuditEnt
         statement = statement.where(AuditEntry.subject.in_(_people_called(session, actor, wanted.person)))
     if wanted.unit_id is not None:
         unit = access_unit(session, actor, wanted.unit_id, Permission.READ_AUDIT)
-        inside = select(Unit.id).where(Unit.path.startswith(unit.path, autoescape=True))
+        inside = select(Unit.id).where(below(unit.path))
         statement = statement.where(AuditEntry.unit_id.in_(inside))
     if wanted.first_day is not None:
         statement = statement.where(AuditEntry.at >= _start_of(wanted.first_day))
@@ -288,7 +296,7 @@ def view(session: Session, actor: Actor, entry_id: int) -> EntryView:
         raise NotVisibleError
     entry = access_audit_entry(session, actor, entry_id)
     (line,) = _lines(session, actor, [entry])
-    personal, state = _personal(session, entry)
+    personal, state = _personal(session, actor, entry)
     audit.record(
         session,
         "audit.viewed",
@@ -305,13 +313,17 @@ def view(session: Session, actor: Actor, entry_id: int) -> EntryView:
     )  # fmt: skip
 
 
-def _personal(
-    session: Session, entry: AuditEntry
-) -> tuple[dict[str, Any] | None, Literal["none", "readable", "erased", "unreadable"]]:
+def _personal(session: Session, actor: Actor, entry: AuditEntry) -> tuple[dict[str, Any] | None, PersonalState]:
+    """The values and what can be said of them; only for whoever may see the person where the person is now."""
     if entry.sealed is None:
         return None, "none"
     try:
         values = audit.personal_values(session, entry)
     except crypto.CryptoError:
         return None, "unreadable"
-    return values, "erased" if values is None else "readable"
+    if values is None:
+        return None, "erased"
+    known = {entry.subject} if entry.subject is not None else set()
+    if not actor.may_everywhere(Permission.READ_MEMBERS) and not _people_names(session, actor, known):
+        return None, "withheld"
+    return values, "readable"

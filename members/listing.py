@@ -9,7 +9,7 @@ from datetime import date
 from typing import IO, Any
 
 import xlsxwriter  # type: ignore[import-untyped]
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from core import audit, crypto
@@ -18,12 +18,15 @@ from members import particulars
 from members.access import Actor, Permission, access_unit, require_somewhere, scope_members
 from members.models import Member, Unit
 from members.particulars import FIELD_NAMES, SEAL_CONTEXT, STATUS_NAMES, Private
+from members.units.reading import below, path_ids
 
 LARGEST_PAGE = 200
 _BATCH = 2000
 """People whose keys are fetched in one query."""
 _WORDS = 8
 """Words of a search that count."""
+_SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
+"""Written into the statement, because the index of words is on this very expression."""
 
 EXPORT_COLUMNS = (
     "name", "card_number", "citizen_number", "date_of_birth", "joined_on", "official_on", "status", "exempt",
@@ -78,14 +81,19 @@ def list_members(
     if matching is None:
         return MemberPage([], 0, None, None, has_previous=False, has_next=False)
     size = max(1, min(size, LARGEST_PAGE))
+    # A plan made for any words at all takes them to be rare, and loops over tens of thousands who have a frequent one.
+    session.execute(text("set local plan_cache_mode = force_custom_plan"))
     total = session.scalar(matching.with_only_columns(func.count(), maintain_column_froms=True)) or 0
     cursor = after or before
     place = _place(session, cursor) if cursor else None
     backwards = place is not None and not after
-    order: list[Any] = [Member.sort_key, Member.id]
-    statement = matching
+    # Who has the words is settled first, by their index, whatever the order of the page: OFFSET keeps the two apart. Else
+    # the list is walked in its order, and every name on the way taken apart. Without words the walk is what is wanted.
+    people = (matching.offset(0) if q.strip() else matching).subquery()
+    order: list[Any] = [people.c.sort_key, people.c.id]
+    statement = select(people)
     if place is not None:
-        here, there = tuple_(Member.sort_key, Member.id), tuple_(*place)
+        here, there = tuple_(*order), tuple_(*place)
         statement = statement.where(here < there if backwards else here > there)
     if backwards:
         order = [column.desc() for column in order]
@@ -119,6 +127,7 @@ def _matching(
         Member.status,
         Member.exempt,
         Member.registered_at,
+        Member.sort_key,
     )
     statement: Select[Any] = select(*columns).join(Unit, Unit.id == Member.unit_id)
     if unit_id is None:
@@ -127,10 +136,10 @@ def _matching(
     else:
         unit = access_unit(session, actor, unit_id, Permission.READ_MEMBERS)
         if unit.parent_id is not None:
-            inside = select(Unit.id).where(Unit.path.startswith(unit.path, autoescape=True))
+            inside = select(Unit.id).where(below(unit.path))
             statement = statement.where(Member.unit_id.in_(inside.correlate(None)))
         else:
-            statement = statement.where(Unit.path.startswith(unit.path, autoescape=True))
+            statement = statement.where(below(unit.path))
     if status is not None:
         statement = statement.where(Member.status == status)
     if registered is not None:
@@ -153,10 +162,8 @@ def _found_by(q: str) -> ColumnElement[bool] | None:
     if not words:
         return None
     # Words are letters and digits only (core.text.syllables), so nothing in them is an operator of tsquery.
-    query = func.to_tsquery("simple", " & ".join(f"{word}:*" for word in words))
-    matching = select(Member.id).where(func.to_tsvector("simple", Member.name_key).op("@@")(query))
-    # On its own, so that the index of words is used: as one condition among others it is computed row by row.
-    return Member.id.in_(select(matching.cte("found").prefix_with("MATERIALIZED")))
+    query = func.to_tsquery(_SIMPLE, " & ".join(f"{word}:*" for word in words))
+    return func.to_tsvector(_SIMPLE, Member.name_key).op("@@")(query)
 
 
 def _place(session: Session, cursor: str) -> tuple[str, uuid.UUID] | None:
@@ -179,7 +186,7 @@ def export_members(session: Session, actor: Actor, *, unit_id: int, file: IO[byt
     tree = session.execute(select(Unit.id, Unit.path, Unit.name, Unit.code)).all()
     name_of = {row.id: row.name for row in tree}
     codes = {row.id: row.code for row in tree}
-    paths = {row.id: " / ".join(name_of[int(part)] for part in row.path.strip("/").split("/")) for row in tree}
+    paths = {row.id: " / ".join(name_of[unit_id] for unit_id in path_ids(row.path)) for row in tree}
     workbook = xlsxwriter.Workbook(
         file, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     )
@@ -196,7 +203,7 @@ def export_members(session: Session, actor: Actor, *, unit_id: int, file: IO[byt
     statement = (
         select(*columns)
         .join(Unit, Unit.id == Member.unit_id)
-        .where(Unit.path.startswith(unit.path, autoescape=True))
+        .where(below(unit.path))
         .order_by(Unit.path, Member.sort_key, Member.id)
     )
     count = 0

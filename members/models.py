@@ -238,9 +238,7 @@ class Grant(Base):
     ends_on: Mapped[date | None] = mapped_column(Date)
     """The last day (in Vietnam) on which it counts; None: no end."""
     granted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    granted_by: Mapped[uuid.UUID | None] = mapped_column()
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    revoked_by: Mapped[uuid.UUID | None] = mapped_column()
 
 
 class SignIn(Base):
@@ -295,7 +293,6 @@ class OneTimeCode(Base):
     member_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("member.id", ondelete="CASCADE"), index=True)
     code_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     """Purpose ``one-time-code``."""
-    created_by: Mapped[uuid.UUID | None] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -348,7 +345,7 @@ class DataRequest(Base):
     """What the person quotes when asking about it."""
     member_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("member.id", ondelete="SET NULL"), index=True)
     unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id", ondelete="SET NULL"))
-    """The member's unit at the time: decides who handles it, also after the erasure."""
+    """The member's unit at the time; at the erasure the last one, which then decides who handles it."""
     kind: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text)
     channel: Mapped[str] = mapped_column(Text)
@@ -360,7 +357,6 @@ class DataRequest(Base):
     due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     """The end of the second working day (Law 91/2025/QH15, decree 356/2025/NĐ-CP)."""
     closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    closed_by: Mapped[uuid.UUID | None] = mapped_column()
     answer: Mapped[str | None] = mapped_column(Text)
     """Why it was refused, in words for the person; no personal data."""
 
@@ -389,7 +385,6 @@ class RegistrationReport(Base):
     name: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(Text, unique=True)
     imported_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    imported_by: Mapped[uuid.UUID | None] = mapped_column()
 
 
 class RegistrationRow(Base):

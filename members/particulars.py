@@ -35,7 +35,7 @@ FIELD_NAMES = {
     "citizen_number": "Số CCCD",
     "phone": "Điện thoại",
     "date_of_birth": "Ngày sinh",
-    "joined_on": "Ngày vào Đảng",
+    "joined_on": "Ngày kết nạp",
     "official_on": "Ngày chính thức",
     "home_town": "Quê quán",
 }
@@ -163,11 +163,11 @@ def faults(private: Private, *, status: str, today: date) -> Iterator[Fault]:
             yield Fault(name, "impossible_date", f"{FIELD_NAMES[name]} trước năm 1900.")
     born, joined, official = private.date_of_birth, private.joined_on, private.official_on
     if born and joined and joined <= born:
-        yield Fault("joined_on", "contradictory_dates", "Ngày vào Đảng không sau ngày sinh.")
+        yield Fault("joined_on", "contradictory_dates", "Ngày kết nạp không sau ngày sinh.")
     elif born and joined and _years(born, joined) < ADULT:
-        yield Fault("joined_on", "contradictory_dates", f"Khi vào Đảng chưa đủ {ADULT} tuổi.")
+        yield Fault("joined_on", "contradictory_dates", f"Khi kết nạp chưa đủ {ADULT} tuổi.")
     if official and joined and official < joined:
-        yield Fault("official_on", "contradictory_dates", "Ngày chính thức trước ngày vào Đảng.")
+        yield Fault("official_on", "contradictory_dates", "Ngày chính thức trước ngày kết nạp.")
     elif official and born and official <= born:
         yield Fault("official_on", "contradictory_dates", "Ngày chính thức không sau ngày sinh.")
     if official and status == PROBATIONARY:

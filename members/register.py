@@ -29,6 +29,7 @@ from members.particulars import (
     Private,
     RegisterError,
 )
+from members.units.reading import path_ids
 
 __all__ = [
     "FIELD_NAMES",
@@ -192,8 +193,7 @@ def own_profile(session: Session, actor: Actor) -> Profile:
 def profile_of(session: Session, member: Member) -> Profile:
     """The record of *member*; the caller has seen to the right to read it. Errors: crypto.CryptoError."""
     unit = session.get_one(Unit, member.unit_id)
-    ids = [int(part) for part in unit.path.strip("/").split("/")]
-    rows = session.execute(select(Unit.name).where(Unit.id.in_(ids)).order_by(Unit.depth))
+    rows = session.execute(select(Unit.name).where(Unit.id.in_(path_ids(unit.path))).order_by(Unit.depth))
     sealed = crypto.unseal(session, member.id, member.sealed, context=SEAL_CONTEXT)
     return Profile(
         id=member.id,
@@ -211,7 +211,9 @@ def profile_of(session: Session, member: Member) -> Profile:
 
 
 def _open_unit(session: Session, actor: Actor, unit_id: int) -> Unit:
+    """The unit for adding somebody: kept from being closed until the unit of work ends. Errors: NotVisibleError, RegisterError."""
     unit = access_unit(session, actor, unit_id, Permission.EDIT_MEMBERS)
+    session.refresh(unit, with_for_update={"key_share": True, "read": True})
     if unit.closed_on is not None:
         raise RegisterError("Đơn vị này đã giải thể. Xin chọn đơn vị khác.", field="unit_id", code="closed_unit")
     return unit

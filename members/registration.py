@@ -18,22 +18,12 @@ from sqlalchemy.orm import Session
 from core import audit, clock
 from members.access import Actor, Permission, access_unit, require_somewhere
 from members.models import Member, Unit
+from members.registration_table import COLUMN_NAMES
 from members.units.reading import ORDER, Crumb, crumbs, totals
 
 DIRECT = "Trực thuộc"
 """The line of the members who are in the unit itself and in none below it."""
 SUM = "Tổng cộng"
-HEADINGS = (
-    "TT",
-    "Đơn vị",
-    "Tổng số",
-    "Mới kết nạp",
-    "Chính thức",
-    "Đã đăng ký",
-    "Tỷ lệ (%)",
-    "Chưa đăng ký",
-    "Xếp hạng",
-)
 
 
 @dataclass(frozen=True)
@@ -242,7 +232,7 @@ def write_xlsx(file: BinaryIO, *, title: str, notes: Iterable[str], rows: Iterab
         for at, note in enumerate(notes, 1):
             sheet.write_string(at, 0, note, styles["plain"]["text"])
         at += 1
-        for column, heading in enumerate(HEADINGS):
+        for column, heading in enumerate(COLUMN_NAMES.values()):
             sheet.write_string(at, column, heading, styles["bold"]["text"])
         sheet.freeze_panes(at + 1, 2)
         sheet.set_column(1, 1, 48)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from core import audit, clock
 from members.access import Actor, NotVisibleError, Permission, require_everywhere
-from members.importing import delimited, xlsx
+from members.importing.reading import sheets
 from members.importing.tables import ImportFileError, Row, Sheet
 from members.models import RegistrationReport, RegistrationRow
 from members.names import clean
@@ -118,7 +118,6 @@ def import_report(session: Session, actor: Actor, *, file_name: str, content: by
             name=name,
             sha256=hashlib.sha256(content).hexdigest(),
             imported_at=clock.now(),
-            imported_by=actor.account_id,
         )
         .on_conflict_do_nothing(index_elements=["sha256"])
         .returning(RegistrationReport.id)
@@ -144,7 +143,7 @@ def _read(content: bytes) -> list[ReportRow]:
     if not content.strip():
         raise ImportFileError("empty", "Tệp không có nội dung. Xin xem lại tệp.")
     first: UnreadableReportError | None = None
-    for sheet in _sheets(content):
+    for sheet in sheets(content):
         try:
             return read_rows(_cells(sheet))
         except UnreadableReportError as error:
@@ -152,13 +151,6 @@ def _read(content: bytes) -> list[ReportRow]:
     if first is None:
         raise ImportFileError("empty", "Tệp không có bảng nào. Xin xem lại tệp.")
     raise first
-
-
-def _sheets(content: bytes) -> Iterator[Sheet]:
-    if content.startswith((xlsx.ZIP, xlsx.OLE)):
-        yield from xlsx.sheets(content)
-    else:
-        yield delimited.sheet(content)
 
 
 def _cells(sheet: Sheet) -> Iterator[Row]:

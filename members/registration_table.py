@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from core.text import syllables
 from members.importing.tables import Cell, Row
+from members.importing.values import numbers_columns
 from members.names import clean, name_key
 
 _HEADINGS: dict[str, tuple[str, ...]] = {
@@ -40,6 +41,7 @@ COLUMN_NAMES = {
     "not_registered": "Chưa đăng ký",
     "rank": "Xếp hạng",
 }
+"""Column → what people call it, in the order of the table."""
 _REQUIRED = ("name", "total", "newly_admitted", "official", "registered")
 _SUMS = frozenset({"tong", "tong so", "tong cong", "cong", "toan tinh", "toan dang bo", "toan dang bo tinh"})
 """Names of the line at the end of a table that sums it up."""
@@ -106,7 +108,8 @@ def read_rows(table: Iterable[Row]) -> list[ReportRow]:
     start, columns = _headings(rows)
     problems: list[Problem] = []
     found: list[ReportRow] = []
-    for row, cells in rows[start + 1 :]:
+    below = rows[start + 1 :]
+    for row, cells in below[1:] if below and numbers_columns(below[0][1]) else below:
         reader = _Reader(row, cells, columns)
         line = reader.line(place=len(found) + 1)
         problems += reader.problems
@@ -274,7 +277,7 @@ def _check_row(row: ReportRow) -> Iterator[Problem]:
         yield Problem(row.row, "not_registered_mismatch", message)
     if row.printed_rate is not None and not _says(row.printed_rate, row.exact):
         computed = "không tính được" if row.exact is None else f"là {_shown(row.exact)} %"
-        message = f"Tỷ lệ in {_plain(row.printed_rate)} %, tính từ số liệu {computed}."
+        message = f"Tỷ lệ in {plain(row.printed_rate)} %, tính từ số liệu {computed}."
         yield Problem(row.row, "rate_mismatch", message)
 
 
@@ -289,10 +292,11 @@ def _says(printed: Decimal, exact: Fraction | None) -> bool:
 
 
 def _shown(exact: Fraction) -> str:
-    return _plain(_hundredths(Decimal(exact.numerator) * 100 / Decimal(exact.denominator)))
+    return plain(_hundredths(Decimal(exact.numerator) * 100 / Decimal(exact.denominator)))
 
 
-def _plain(value: Decimal) -> str:
+def plain(value: Decimal) -> str:
+    """A rate as people write it, without zeros at its end: "87", "87,5"."""
     text = f"{value:f}"
     return (text.rstrip("0").rstrip(".") if "." in text else text).replace(".", ",")
 

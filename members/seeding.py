@@ -22,7 +22,6 @@ from members.importing.writing import BATCH, NewMember, copy_rows, insert_member
 from members.models import Member, Unit
 from members.particulars import OFFICIAL, PROBATIONARY, Private
 
-MOST = 500_000
 PREFIX = "GIA"
 """Every unit's code begins with it."""
 _BRANCH, _BRANCHES_OF_A_BASE = 30, 10

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from core import clock
+from core import audit, clock
 from members.access import Actor, NotVisibleError, actor_of
 from members.models import Account, SignIn
 from messaging.models import Conversation
@@ -103,6 +103,15 @@ def resolve_console(session: Session, token: str) -> Signed | None:
     if row.token_hash != hashed:
         if now - row.rotated_at > GRACE:  # an old token this late is not a slow request: somebody copied it
             row.ended_at = now
+            audit.record(
+                session,
+                "account.token_reused",
+                actor_id=None,
+                object_type="account",
+                object_id=account.id,
+                subject=account.member_id,
+                details={"device": row.device},
+            )
             return None
     elif now - row.rotated_at > ROTATION:
         session.refresh(row, with_for_update=True)  # of requests at the same moment one rotates

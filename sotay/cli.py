@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from sotay.commands import admin, audit, backup, keys, members, registration
+from sotay.commands import admin, audit, backup, keys, members, registration, units
 from sotay.terminal import Json, bad_settings, emit, fail, installation, progress, say
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(questions_app, name="questions")
 app.add_typer(index_app, name="index")
 app.add_typer(admin.app, name="admin")
 app.add_typer(members.app, name="members")
+app.add_typer(units.app, name="units")
 app.add_typer(registration.app, name="registration")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
@@ -99,7 +100,7 @@ def demo_load(
     from sotay.demo_loader import load_demo, load_people
 
     with installation():
-        people = load_people()
+        people = load_people(only_first_start=first_start)
         count = load_demo(only_first_start=first_start, progress=progress)
     if people:
         say(f"Đã tạo tổ chức mẫu (hư cấu) với {people} hội viên.")

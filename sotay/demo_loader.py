@@ -41,12 +41,15 @@ def load_demo(*, only_first_start: bool, progress: Callable[[int, int], None]) -
         return documents.count(session, published=True) - published_before
 
 
-def load_people() -> int:
+def load_people(*, only_first_start: bool) -> int:
     """The demo's organisation where there is none, and its first administrator; returns the number of members.
 
+    With *only_first_start* nothing happens where documents of one's own are: that is no demo any more.
     The administrator's password waits in a private file until ``take_first_administrator`` shows it, once.
     """
     with unit_of_work() as session:
+        if only_first_start and documents.any_own(session):
+            return 0
         count = load_organisation(session)
         if count:
             made = accounts.create_administrator(session, email=ADMINISTRATOR, name="Quản trị bản mẫu")

@@ -150,6 +150,17 @@ def persona_account(session: Session, persona: Persona) -> Account | None:
     ).one_or_none()
 
 
+def living_personas(session: Session) -> tuple[Persona, ...]:
+    """The personas that have their account still; none where the demo never made them."""
+    emails = {persona_email(persona.key): persona for persona in PERSONAS}
+    found = set(
+        session.scalars(
+            select(Account.email_key).where(Account.email_key.in_(emails), Account.demo, Account.disabled_at.is_(None))
+        )
+    )
+    return tuple(persona for email, persona in emails.items() if email in found)
+
+
 def _add_personas(session: Session, root_id: int, branch_id: int) -> None:
     """The secretary is the first branch's; the member is the one after."""
     people = session.scalars(

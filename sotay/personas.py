@@ -7,17 +7,23 @@ service listens on loopback, and the request comes from loopback directly, not t
 from __future__ import annotations
 
 import ipaddress
+import logging
 
 from fastapi import APIRouter, Request
+from sqlalchemy.exc import DBAPIError
 from starlette.responses import RedirectResponse, Response
 
 from admin import base
 from core import audit
+from core.database import unit_of_work
 from core.settings import settings
 from members import sessions
 from members.access import NotVisibleError
 from messaging import cookies, inbox
-from sotay.demo_organisation import PERSONAS, Persona, persona_account
+from sotay.demo_organisation import Persona, living_personas, persona_account
+from web.browser import address_of, device_of
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(include_in_schema=False)
 
@@ -26,10 +32,18 @@ PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarde
 
 def offered(request: Request) -> tuple[Persona, ...]:
     """The personas that this request may take; none outside of the demo on loopback."""
-    client = request.client.host if request.client else ""
     direct = not any(name in request.headers for name in PROXY_HEADERS)
-    here = _is_loopback(client) and _is_loopback(request.url.hostname or "") and _is_loopback(settings().host)
-    return PERSONAS if settings().demo and direct and here else ()
+    here = (
+        _is_loopback(address_of(request)) and _is_loopback(request.url.hostname or "") and _is_loopback(settings().host)
+    )
+    if not (settings().demo and direct and here):
+        return ()
+    try:
+        with unit_of_work() as session:
+            return living_personas(session)
+    except DBAPIError as error:  # the first page comes also while the database is away
+        log.warning("the database cannot be reached: %s", type(error).__name__)
+        return ()
 
 
 def _is_loopback(host: str) -> bool:
@@ -49,7 +63,7 @@ def take(request: Request, work: base.Work, key: str) -> Response:
     account = persona_account(work, persona) if persona else None
     if persona is None or account is None:
         raise NotVisibleError
-    device = sessions.device_name(request.headers.get("user-agent", ""))
+    device = device_of(request)
     audit.record(work, "demo.persona_taken", actor_id=account.id, object_type="account", object_id=account.id)
     if persona.role is not None:
         response = RedirectResponse(base.PREFIX, status_code=303)

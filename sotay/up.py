@@ -327,7 +327,7 @@ class _Supervisor:
         shown = take_first_administrator()
         if shown:
             _say(
-                f"Trang quản trị: {addresses(self.settings)[0]}/admin (tổ chức mẫu, hư cấu)\n"
+                f"Trang quản trị: {addresses(self.settings)[0]}admin (tổ chức mẫu, hư cấu)\n"
                 f"  email     {shown['email']}\n  mật khẩu  {shown['password']}\n  mã xác thực (TOTP)  {shown['totp_uri']}\n"
                 "Thông tin này chỉ hiện một lần. Xem nhanh: mở trang chủ, chọn “Bản mẫu: dùng thử với vai khác”."
             )

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 import typer
+from fastapi.routing import APIRoute
 
+from admin import base, console, imports, sign_in
+from core import events
 from core.settings import ROOT, Settings
-from sotay import cli
+from members.access import PERMISSIONS, ROLE_NAMES, Permission, Role
+from members.importing import HEADINGS
+from sotay import cli, worker
 from sotay.app import create_app
 
 DOCS = ROOT / "docs"
@@ -21,6 +27,7 @@ COMMANDS = DOCS / "reference" / "commands.md"
 SETTINGS = DOCS / "reference" / "settings.md"
 CHAT_API = DOCS / "reference" / "chat-api.md"
 WIDGET = DOCS / "reference" / "widget.md"
+CONSOLE = DOCS / "how-to" / "console.md"
 DEPENDENCIES = DOCS / "dependencies.md"
 ARCHITECTURE = DOCS / "architecture.md"
 IN_DEPENDENCIES_ONLY = {"hatchling"}
@@ -145,6 +152,100 @@ def test_every_attribute_and_variable_of_the_widget_is_documented_and_nothing_el
     assert {cell.strip("`") for cell in first_cells(described)} == attributes
 
 
+# The console
+
+
+def test_every_page_of_the_console_is_described_and_nothing_else_is() -> None:
+    paths = {
+        route.path
+        for router in (*console.PAGES, sign_in.router)
+        for route in router.routes
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+    }
+    capabilities = {f"{base.PREFIX}/{path.split('/')[1]}" if path else base.PREFIX for path in paths}
+    headings = re.findall(r"^## (.+) \(`(/admin[a-z/-]*)`\)$", read(CONSOLE), flags=re.MULTILINE)
+    titles = {path: title for title, path in headings}
+    assert set(titles) == capabilities - {f"{base.PREFIX}/choices"}  # which proposes units to fields of the others
+    menu = {base.PREFIX + entry.path: entry.title for entry in base.MENU}
+    assert {path: titles[path] for path in menu} == menu
+
+
+def test_the_table_of_roles_says_what_each_may_do() -> None:
+    body = sections(read(CONSOLE))["Tài khoản và vai trò (`/admin/accounts`)"]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in body.splitlines() if line[:1] == "|"]
+    role_of = {name: role for role, name in ROLE_NAMES.items()}
+    columns = {role_of[name]: place for place, name in enumerate(rows[0]) if place > 1}
+    allowed: dict[Role, set[str]] = {role: set() for role in columns}
+    for row in rows[2:]:
+        for role, place in columns.items():
+            assert row[place] in ("✓", "")
+            if row[place]:
+                allowed[role].add(row[0].strip("`"))
+    assert [row[0].strip("`") for row in rows[2:]] == [permission.value for permission in Permission]
+    assert allowed == {role: {permission.value for permission in PERMISSIONS[role]} for role in columns}
+    for role in set(Role) - set(columns):
+        assert not PERMISSIONS[role]
+        assert f"“{ROLE_NAMES[role]}”" in body
+
+
+def codes_said(path: Path, calls: Mapping[str, int]) -> set[str]:
+    """The codes that a module gives to *calls* (name of the function → place of the code among its arguments).
+
+    A code that is no literal comes from another problem (``error.code``) or from a table that a loop goes through.
+    """
+    found: set[str] = set()
+
+    def places(node: ast.AST) -> Iterator[ast.expr]:
+        for call in ast.walk(node):
+            name = getattr(call.func, "attr", getattr(call.func, "id", "")) if isinstance(call, ast.Call) else ""
+            if isinstance(call, ast.Call) and name in calls and len(call.args) > calls[name]:
+                yield call.args[calls[name]]
+
+    tree = ast.parse(read(path))
+    for code in places(tree):
+        if isinstance(code, ast.Constant):
+            found.add(str(code.value))
+        else:
+            assert getattr(code, "attr", getattr(code, "id", "")) == "code", f"{path.name}:{code.lineno}"
+    for loop in ast.walk(tree):
+        if isinstance(loop, ast.For) and isinstance(loop.target, ast.Tuple) and isinstance(loop.iter, ast.Tuple):
+            names = [getattr(target, "id", "") for target in loop.target.elts]
+            if any(isinstance(code, ast.Name) for code in places(loop)):
+                found |= {entry.elts[names.index("code")].value for entry in loop.iter.elts}  # type: ignore[attr-defined]
+    return found
+
+
+def test_every_code_of_an_import_is_explained_and_nothing_else_is() -> None:
+    folder = ROOT / "members" / "importing"
+    of_rows = codes_said(ROOT / "members" / "particulars.py", {"Fault": 1})
+    of_rows |= codes_said(folder / "values.py", {"CellError": 0, "_number": 2})
+    for name in ("rows", "comparing"):
+        of_rows |= codes_said(folder / f"{name}.py", {"say": 2, "say_of": 2})
+    assert set(imports.PROBLEMS) == of_rows
+    of_files: set[str] = set().union(*(codes_said(path, {"ImportFileError": 0}) for path in folder.glob("*.py")))
+    parts = dict(re.findall(r"^### (.+)\n((?:(?!^##).*\n)*)", read(CONSOLE), flags=re.MULTILINE))
+    for heading, codes in (("Vấn đề của dòng", of_rows), ("Cả tệp không đọc được", of_files)):
+        cells = first_cells(parts[heading])
+        assert {code for cell in cells for code in re.findall(r"`(\w+)`", cell)} == codes, heading
+    body = sections(read(COMMANDS))["`sotay members import FILE`"]
+    assert set(re.findall(r"`([a-z]+_[a-z_]+|corrupt|encrypted)`", body)) - set(HEADINGS) - {"import_id"} == (
+        of_rows | of_files - {"erased_meanwhile"}  # of files that wait, which those of a command do not
+    )
+
+
+def test_every_code_of_an_import_of_units_is_explained_and_nothing_else_is() -> None:
+    said = codes_said(ROOT / "members" / "units" / "importing.py", {"refuse": 2})
+    body = sections(read(COMMANDS))["`sotay units import FILE`"]
+    assert set(re.findall(r"`([a-z_]+)`", body.partition("Mã của dòng:")[2])) == said
+
+
+def test_every_code_of_a_report_is_explained_and_nothing_else_is() -> None:
+    said = codes_said(ROOT / "members" / "registration_table.py", {"Problem": 1})
+    body = sections(read(COMMANDS))["`sotay registration import FILE`"]
+    told = body.partition("| mã | nghĩa |")[2]
+    assert set(re.findall(r"`([a-z]+_[a-z_]+)`", told)) == said
+
+
 # Dependencies and rooms
 
 
@@ -167,6 +268,14 @@ def test_every_room_is_described_and_nothing_else_is() -> None:
     assert {path.parent.name for path in ROOT.glob("*/__init__.py")} <= rooms
     plan = sections(read(ARCHITECTURE))["Rooms"].split("```")[1]
     assert set(re.findall(r"^([a-z]+)/", plan, flags=re.MULTILINE)) == rooms
+
+
+@pytest.mark.usefixtures("database")
+def test_every_job_and_event_is_listed_and_nothing_else_is() -> None:
+    body = sections(read(ARCHITECTURE))["Events and jobs"]
+    listed = {name for cell in first_cells(body) for name in re.findall(r"`([a-z]+\.[a-z_]+)`", cell)}
+    jobs = {name for name in worker.build_app().tasks if "builtin" not in name}
+    assert listed == jobs | set(events._handlers)
 
 
 # Links

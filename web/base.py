@@ -31,6 +31,7 @@ from members.limiting import attempts, network
 from members.sessions import Signed
 from messaging import cookies, inbox
 from messaging.models import Conversation
+from web.browser import address_of
 from web.security import of_this_site
 
 log = logging.getLogger(__name__)
@@ -179,8 +180,7 @@ def forged(request: Request, actor: Actor | None = None) -> None:
 
     Of one address only so many are logged: nobody without a sign-in can fill the log.
     """
-    host = request.client.host if request.client else ""
-    if attempts.allow(FORGED_LOGGED, "forged", network(host)):
+    if attempts.allow(FORGED_LOGGED, "forged", network(address_of(request))):
         with unit_of_work() as work:
             audit.record(
                 work,

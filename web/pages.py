@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
@@ -38,6 +40,8 @@ ERROR_TEXT = {
     503: ("Hệ thống đang bận", "Vui lòng đợi một lát rồi tải lại trang."),
 }
 ERROR_OTHERWISE = ("Có lỗi xảy ra", "Hệ thống gặp trục trặc và đã ghi lại lỗi này. Vui lòng thử lại sau.")
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(include_in_schema=False)
 
@@ -139,6 +143,7 @@ def install(
     app.mount("/static", _VersionedFiles(directory=STATIC), name="static")
     app.add_exception_handler(SignInRequired, _sign_in_required)
     app.add_exception_handler(RequestValidationError, _bad_values)
+    app.add_exception_handler(DataError, _unstorable)
     app.add_exception_handler(StarletteHTTPException, _http_error)
     app.add_exception_handler(Exception, _server_error)
 
@@ -152,6 +157,14 @@ def _bad_values(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     in_address = any(found["loc"][0] == "path" for found in error.errors())
     return error_page(request, HTTPStatus.NOT_FOUND if in_address else HTTPStatus.UNPROCESSABLE_ENTITY, {})
+
+
+def _unstorable(request: Request, error: Exception) -> Response:
+    """A value that no form of ours sends and no column can hold: the character NUL, a number beyond 64 bits."""
+    assert isinstance(error, DataError)
+    route = getattr(request.scope.get("route"), "path", "?")
+    log.warning("the database refuses a value of a request: %s on %s", type(error.orig).__name__, route)
+    return error_page(request, HTTPStatus.UNPROCESSABLE_ENTITY, {})
 
 
 def _http_error(request: Request, error: Exception) -> Response:

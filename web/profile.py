@@ -212,7 +212,7 @@ def take_data(work: Work, member: ChangingMember, form: Annotated[str, Form(alia
     if form not in TYPES:
         raise HTTPException(HTTPStatus.BAD_REQUEST)
     with _visible():
-        data = export.hand_over(work, member.actor, channel=CHANNEL)
+        data = export.hand_over(work, member.actor, channel=CHANNEL, conversation_id=member.conversation.id)
     content = export.as_pdf(data) if form == "pdf" else export.as_json(data)
     name = f"du-lieu-cua-toi-{clock.today():%Y-%m-%d}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from members import requests
 from members.limiting import attempts, network
 from web.base import Work, go, own_page
+from web.browser import address_of
 
 router = APIRouter(prefix="/receipts", include_in_schema=False)
 
@@ -28,9 +29,8 @@ def ask_receipt(request: Request, code: str = "") -> Response:
 
 @router.api_route("/{code}", methods=["GET", "HEAD"])
 def show_receipt(request: Request, work: Work, code: str, new: str = "") -> Response:
-    """Kind, state, dates and answer of the request."""
-    host = request.client.host if request.client else ""
-    if not attempts.allow(PER_ADDRESS, "receipt", network(host)):
+    """Kind, state and dates of the request."""
+    if not attempts.allow(PER_ADDRESS, "receipt", network(address_of(request))):
         raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS)
     state = requests.receipt_state(work, code)
     if state is None:

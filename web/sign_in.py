@@ -16,6 +16,7 @@ from members import codes, consent, sessions
 from members.codes import CodeRefusedError, TooManyCodesError
 from messaging import cookies, inbox
 from web.base import CHANNEL, SIGN_IN, Work, find_member, forged, go, own_page
+from web.browser import address_of, device_of
 from web.security import of_this_site
 
 router = APIRouter(include_in_schema=False)
@@ -93,10 +94,13 @@ def _redeem(request: Request, code: str, *, agreed_to: int | None, key: str | No
             conversation = inbox.open_conversation(work, channel=CHANNEL, external_id=new_key)
         else:  # against session fixation: whoever gave this browser its cookie does not know the new one
             inbox.rename_conversation(work, conversation, external_id=new_key)
-        device = sessions.device_name(request.headers.get("user-agent", ""))
-        address = request.client.host if request.client else None
         account = codes.redeem(
-            work, code, conversation_id=conversation.id, channel=CHANNEL, device=device, address=address
+            work,
+            code,
+            conversation_id=conversation.id,
+            channel=CHANNEL,
+            device=device_of(request),
+            address=address_of(request) or None,
         )
         assert account.member_id is not None
         if sessions.was_of_another(work, conversation.id, account.id):

@@ -4,11 +4,9 @@ from members.importing.columns import HEADINGS
 from members.importing.rows import Problem
 from members.importing.service import (
     ImportStatus,
-    ProblemLine,
     ProblemPage,
     cancel,
     confirm,
-    expire,
     list_imports,
     problems,
     set_mapping,
@@ -18,7 +16,7 @@ from members.importing.service import (
 )
 from members.importing.tables import LARGEST_FILE, MOST_ROWS, ImportFileError, ImportStateError
 from members.importing.tasks import Result, check_import, expire_imports, run_import, run_now
-from members.importing.writing import KEPT_NAMES, Kept, NewMember, Undone, insert_members
+from members.importing.writing import KEPT_NAMES, Undone
 
 __all__ = [
     "HEADINGS",
@@ -28,19 +26,14 @@ __all__ = [
     "ImportFileError",
     "ImportStateError",
     "ImportStatus",
-    "Kept",
-    "NewMember",
     "Problem",
-    "ProblemLine",
     "ProblemPage",
     "Result",
     "Undone",
     "cancel",
     "check_import",
     "confirm",
-    "expire",
     "expire_imports",
-    "insert_members",
     "list_imports",
     "problems",
     "run_import",

@@ -89,6 +89,20 @@ class Header:
         """Field → heading."""
         return {field: self.headings[column] for field, column in self.columns.items()}
 
+    @property
+    def signature(self) -> str:
+        """Of the headings."""
+        return signature(self.headings)
+
+    def twice(self, *, name_may_be_merged: bool) -> str | None:
+        """A heading in use that other columns have too, so that nobody knows which one counts; None when all is clear."""
+        keys = [key_of(heading) for heading in self.headings]
+        for field, column in self.columns.items():
+            merged_name = name_may_be_merged and field == "name"
+            if keys.count(keys[column]) > 1 and not merged_name:
+                return self.headings[column]
+        return None
+
     def missing(self, *, unit_given: bool) -> list[str]:
         """Fields without which nothing can be imported."""
         lacking = [] if self.name_columns else ["name"]

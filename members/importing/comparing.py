@@ -166,7 +166,7 @@ class Comparison:
             if not person.good:
                 return None
             assert person.unit_id is not None
-            status = status_of(person, person.private.official_on, knows_official=self._knows_official)
+            status = status_of(person, knows_official=self._knows_official)
             return Plan(
                 person.row,
                 person.name,

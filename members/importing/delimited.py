@@ -15,6 +15,8 @@ from members.importing.xlsx import not_a_table
 _SEPARATORS = ";,\t"
 _LOOKED_AT = 20
 _ANNOUNCED = "sep="
+_TOO_LONG, _OPEN = "field larger than field limit", "unexpected end of data"
+"""What the csv module says of a cell that never ends."""
 
 
 def sheet(content: bytes) -> Sheet:
@@ -26,6 +28,7 @@ def sheet(content: bytes) -> Sheet:
 
     def rows() -> Iterator[tuple[int, list[Cell]]]:
         try:
+            number = 0
             for number, cells in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=separator), start=1):
                 if number == 1 and cells and cells[0].lower().startswith(_ANNOUNCED):
                     continue
@@ -35,12 +38,34 @@ def sheet(content: bytes) -> Sheet:
                     )
                 yield number, list(cells)
         except csv.Error as error:
-            raise not_a_table() from error
+            raise _unclosed_quote(number + 1) if _TOO_LONG in str(error) else not_a_table() from error
 
     height = sum(1 for _ in rows())
     if height > MOST_ROWS:
         raise too_many_rows()
+    _check_quotes(text, separator)
     return Sheet(rows, height)
+
+
+def _check_quotes(text: str, separator: str) -> None:
+    """Refuse a text whose last record is still open at its end: it may have swallowed any number of rows."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    number = start = end = 0
+    for number, _ in enumerate(reader, start=1):  # noqa: B007 - the last one counts
+        start, end = end, reader.line_num
+    last = islice(io.StringIO(text, newline=""), start, None)
+    try:
+        list(csv.reader(last, delimiter=separator, strict=True))
+    except csv.Error as error:
+        if _OPEN in str(error):
+            raise _unclosed_quote(number) from error
+
+
+def _unclosed_quote(number: int) -> ImportFileError:
+    return ImportFileError(
+        "unclosed_quote",
+        f'Từ dòng {number} có dấu ngoặc kép (") mở mà không đóng, nên không phân biệt được các dòng sau. Xin sửa rồi nhập lại.',
+    )
 
 
 def _decoded(content: bytes) -> str:

@@ -8,6 +8,9 @@ from members.importing import delimited, xlsx
 from members.importing.columns import Header, find_header
 from members.importing.tables import LARGEST_FILE, ImportFileError, Sheet
 
+_OF_PEOPLE = 3
+"""Known columns from which a second sheet is taken for a list of people."""
+
 Remembered = Callable[[str], Mapping[str, str] | None]
 
 
@@ -27,12 +30,15 @@ def open_table(
     With headings of which none is known, the header has no columns: people choose them.
     """
     check_size(content)
+    known: list[tuple[Sheet, Header]] = []
     unknown: tuple[Sheet, Header] | None = None
-    for sheet in _sheets(content):
+    for sheet in sheets(content):
         header = find_header(sheet, mapping=mapping, remembered=remembered)
         if header and header.columns:
-            return sheet, header
+            known.append((sheet, header))
         unknown = unknown or ((sheet, header) if header else None)
+    if known:
+        return _only(known)
     if mapping is not None:
         raise ImportFileError("bad_mapping", "Tệp không có đủ các tiêu đề cột mà bảng ghép cột nêu. Xin xem lại.")
     if unknown is None:
@@ -40,7 +46,32 @@ def open_table(
     return unknown
 
 
-def _sheets(content: bytes) -> Iterator[Sheet]:
+def _only(known: list[tuple[Sheet, Header]]) -> tuple[Sheet, Header]:
+    """The one table with people. Errors: ImportFileError (several of them; a heading that stands twice).
+
+    A list of units, or an empty form, may be in the file too.
+    """
+    filled = [one for one in known if one[0].height > one[1].row] or known[:1]
+    sheet, header = max(filled, key=lambda one: len(one[1].columns))
+    others = [
+        one for one in filled if len(one[1].columns) >= _OF_PEOPLE or one[1].signature == header.signature
+    ]  # fmt: skip
+    if len(others) > 1:
+        names = ", ".join(f"“{one[0].name}”" for one in others)
+        raise ImportFileError(
+            "several_sheets",
+            f"Tệp có {len(others)} trang tính có danh sách: {names}. Xin gộp vào một trang, hoặc lưu mỗi trang thành một tệp.",
+        )
+    twice = header.twice(name_may_be_merged=bool(sheet.merged))
+    if twice is not None:
+        raise ImportFileError(
+            "duplicate_column", f"Có nhiều cột “{twice}”. Xin giữ một cột, hoặc đổi tên cột không dùng rồi nhập lại."
+        )
+    return sheet, header
+
+
+def sheets(content: bytes) -> Iterator[Sheet]:
+    """The tables of a file, whatever its format. Errors: ImportFileError."""
     if content.startswith((xlsx.ZIP, xlsx.OLE)):
         yield from xlsx.sheets(content)
     else:

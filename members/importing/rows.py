@@ -90,6 +90,8 @@ class Rows:
             cells = found if len(found) >= width else [*found, *[None] * (width - len(found))]
             if number not in self._merged and number not in self._valueless and self._is_blank(cells):
                 continue
+            if not self.read and values.numbers_columns(cells):
+                continue
             self.read += 1
             yield self._person(number, cells)
 
@@ -231,10 +233,10 @@ class Rows:
                 self.say_of(person, name, code, f"{words} {first} của tệp.")
 
 
-def status_of(person: Person, official_on: date | None, *, knows_official: bool) -> str:
+def status_of(person: Person, *, knows_official: bool) -> str:
     """The status of a new person when the file does not say it: by the official date, if the file has such a column."""
     if person.status:
         return person.status
-    if official_on or not knows_official or person.private.joined_on is None:
+    if person.private.official_on or not knows_official or person.private.joined_on is None:
         return OFFICIAL
     return PROBATIONARY

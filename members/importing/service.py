@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePath
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from core import audit, clock, crypto, jobs
@@ -22,10 +22,11 @@ from members.access import (
     access_unit,
     require_everywhere,
     scope_by_unit,
+    scope_units,
 )
 from members.importing import columns, reading, storage, writing
 from members.importing.tables import ImportFileError, ImportStateError
-from members.models import Account, ImportChange, ImportProblem, RegisterImport, Unit
+from members.models import Account, Erasure, ImportChange, ImportProblem, RegisterImport, Unit
 
 PROBLEMS_PAGE = 50
 NEWEST = 50
@@ -33,6 +34,13 @@ NEWEST = 50
 KEPT_FOR = timedelta(hours=24)
 WAITING = ("mapping", "checking", "checked", "importing")
 """States in which the file is still kept."""
+WAITED_FOR = "waiting_for_imports"
+"""Key in ``Erasure.reached``: ids of imports that were being written when the person was erased; they write nothing."""
+ERASED_MEANWHILE = (
+    "Sau khi tệp này được nộp, có người đã được xóa dữ liệu theo yêu cầu. Sổ chưa thay đổi gì. "
+    "Xin nộp lại danh sách mới, không còn người đó."
+)
+"""Why a file that waited is gone: whoever was erased would come back by it."""
 LOCK = "members.import"
 """Imports are worked on one after another."""
 
@@ -122,6 +130,10 @@ def start(session: Session, actor: Actor, *, file_name: str, content: bytes, uni
     storage.put(made.id, key, content)
     session.flush()
     jobs.defer(session, "members.check_import", queue="index", lock=LOCK, import_id=str(made.id))
+    audit.record(
+        session, "members.import_started", actor_id=actor.account_id, object_type="register_import", object_id=made.id,
+        unit_id=unit_id,
+    )  # fmt: skip
     return made.id
 
 
@@ -151,6 +163,10 @@ def confirm(session: Session, actor: Actor, import_id: uuid.UUID, *, skip_bad: b
         raise ImportStateError("Không có dòng nào nhập được. Xin sửa tệp rồi nhập lại.")
     found.state, found.skip_bad, found.handled = "importing", skip_bad, 0
     jobs.defer(session, "members.run_import", queue="index", lock=LOCK, import_id=str(import_id))
+    audit.record(
+        session, "members.import_confirmed", actor_id=actor.account_id, object_type="register_import",
+        object_id=import_id, unit_id=found.unit_id, details={"skip_bad": skip_bad},
+    )  # fmt: skip
 
 
 def cancel(session: Session, actor: Actor, import_id: uuid.UUID) -> None:
@@ -166,7 +182,8 @@ def cancel(session: Session, actor: Actor, import_id: uuid.UUID) -> None:
 def undo(session: Session, actor: Actor, import_id: uuid.UUID) -> writing.Undone:
     """Take an import back; people who acted or were changed since stay. Errors: NotVisibleError, ImportStateError."""
     found = _locked(session, actor, import_id, "done")
-    undone = writing.undo(session, import_id)
+    within = set(session.scalars(scope_units(select(Unit.id), actor, Permission.IMPORT_MEMBERS)))
+    undone = writing.undo(session, import_id, within=within)
     found.state = "undone"
     audit.record(
         session, "members.import_undone", actor_id=actor.account_id, object_type="register_import",
@@ -252,6 +269,25 @@ def expire(session: Session) -> int:
         close(session, one, "cancelled", error="Tệp chờ quá 24 giờ nên đã bị xóa. Xin nhập lại nếu còn cần.")
     session.flush()
     return len(old) + storage.drop_others({one.id for one in waiting}, before=clock.now() - KEPT_FOR)
+
+
+def end_waiting(session: Session) -> list[uuid.UUID]:
+    """Drop every file that waits, because somebody has been erased who may be in it.
+
+    Returns the imports that are being written at the moment: those end by themselves (``written_off``).
+    """
+    statement = select(RegisterImport).where(RegisterImport.state.in_(WAITING)).order_by(RegisterImport.id)
+    waiting = session.scalars(statement.with_for_update().execution_options(populate_existing=True)).all()
+    for found in waiting:
+        if found.state != "importing":
+            close(session, found, "cancelled", error=ERASED_MEANWHILE)
+    session.flush()
+    return [found.id for found in waiting if found.state == "importing"]
+
+
+def written_off(session: Session, import_id: uuid.UUID) -> bool:
+    """Whether somebody was erased after the import was confirmed."""
+    return session.scalar(select(exists().where(Erasure.reached[WAITED_FOR].contains([str(import_id)])))) or False
 
 
 def place(session: Session, actor: Actor, unit_id: int | None) -> int | None:

@@ -56,3 +56,5 @@ class Sheet:
     merged: list[Merged] = field(default_factory=list)
     valueless: frozenset[tuple[int, int]] = frozenset()
     """Cells (row from 1, column from 0) with a formula whose value is not in the file, or with an error value."""
+    name: str = ""
+    """Of the worksheet; text with separators has none."""

@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sqlalchemy import Integer, cast, delete, func, text, update
+from sqlalchemy import Integer, cast, delete, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from core import audit, clock, crypto
 from core.database import unit_of_work
+from core.locks import Lock, hold
 from members.access import SYSTEM, Actor, NotVisibleError, access_import, actor_of
 from members.importing import reading, service, storage, working, writing
 from members.importing.columns import Header, check_mapping, signature
@@ -27,9 +28,6 @@ from members.importing.tables import ImportFileError, Sheet
 from members.models import Account, ColumnMapping, ImportProblem, RegisterImport
 
 log = logging.getLogger(__name__)
-
-_LOCK = 0x50_7A_05
-"""Key of the advisory lock: one import writes at a time, by a job or by a command."""
 
 
 def check_import(import_id: str) -> None:
@@ -79,7 +77,7 @@ def run_now(
         unit_id = service.place(session, actor, None)
         sheet, header = reading.open_table(content, mapping=chosen, remembered=working.remembered(session))
         if not dry_run:
-            session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            hold(session, Lock.IMPORT)
         judged = working.judge(session, actor, sheet, header, unit_id=unit_id, progress=progress)
         if dry_run or not judged.plans or (judged.problems and not skip_bad):
             return Result(None, judged.rows, 0, judged.problems)
@@ -146,7 +144,7 @@ def _check(import_id: uuid.UUID) -> None:
 
 def _run(import_id: uuid.UUID) -> None:
     with unit_of_work() as session:
-        session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        hold(session, Lock.IMPORT)
         found = session.get(RegisterImport, import_id)
         if found is None or found.state != "importing":
             return
@@ -161,6 +159,8 @@ def _run(import_id: uuid.UUID) -> None:
             _note(session, import_id, judged.problems)
             _advance(session, import_id, "importing", state="checked", problem_count=len(judged.problems))
             return
+        if service.written_off(session, import_id):
+            raise ImportFileError("erased_meanwhile", service.ERASED_MEANWHILE)
         working.write(session, import_id, judged, writing_)
         session.refresh(found)
         _finish(session, actor, found, judged)

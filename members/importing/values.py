@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import TypeVar
 
 from core.text import fold
@@ -40,6 +41,9 @@ _EPOCH = date(1899, 12, 30)
 _FIRST_SERIAL, _LAST_SERIAL = 3654, 80000
 """1910 to 2119; what is smaller may be a bare year."""
 
+_COLUMN_NUMBER = re.compile(r"[(\[]?(\d{1,3})[)\]]?", re.ASCII)
+_FEWEST_NUMBERED = 3
+
 _OFFICIAL = {"chinh thuc", "ct", "dang vien chinh thuc", "hoi vien chinh thuc", "dvct", "official", "full"}
 _PROBATIONARY = {
     "du bi", "db", "dang vien du bi", "dvdb", "moi ket nap", "hoi vien du bi", "probationary", "probation", "candidate",
@@ -63,6 +67,14 @@ def plain(cell: Cell) -> str:
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return str(cell)
+
+
+def numbers_columns(cells: Sequence[Cell]) -> bool:
+    """Whether a row below the headings only numbers the columns, as forms do: "1", "2", "3" or "(1)", "(2)", "(3)"."""
+    found = [_COLUMN_NUMBER.fullmatch(text) for cell in cells if (text := plain(cell))]
+    numbers = [int(one[1]) for one in found if one]
+    consecutive = all(after == before + 1 for before, after in pairwise(numbers))
+    return len(numbers) == len(found) >= _FEWEST_NUMBERED and consecutive
 
 
 def is_formula_text(cell: Cell) -> bool:

@@ -18,6 +18,7 @@ from members.importing.rows import Problem, Rows
 from members.importing.tables import ImportFileError, Sheet
 from members.models import ColumnMapping, Unit
 from members.units import UnitIndex, UnknownUnitError
+from members.units.reading import below
 
 Progress = Callable[[int, int], None]
 """Told (rows done, rows in all) every few thousand rows."""
@@ -92,5 +93,5 @@ def _within(session: Session, actor: Actor, unit_id: int | None) -> set[int]:
     statement = scope_units(select(Unit), actor, Permission.IMPORT_MEMBERS)
     if unit_id is not None:
         path = session.scalars(select(Unit.path).where(Unit.id == unit_id)).one()
-        statement = statement.where(Unit.path.startswith(path, autoescape=True))
+        statement = statement.where(below(path))
     return set(session.scalars(statement.with_only_columns(Unit.id)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -179,13 +179,14 @@ def _replace(session: Session, rows: Sequence[Sequence[Any]]) -> None:
 KEPT_NAMES = {
     "signed_in": "đã đăng nhập hoặc đã có yêu cầu, đồng ý",
     "changed_since": "hồ sơ đã được sửa sau lần nhập",
+    "out_of_reach": "nay thuộc đơn vị ngoài phạm vi được giao",
 }
 """Why an undo leaves a person as they are."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A person whom the undo left as they are: ``signed_in`` or ``changed_since``."""
+    """A person whom the undo left as they are, and why (a key of ``KEPT_NAMES``)."""
 
     member_id: uuid.UUID
     reason: str
@@ -200,8 +201,11 @@ class Undone:
     kept: tuple[Kept, ...]
 
 
-def undo(session: Session, import_id: uuid.UUID) -> Undone:
-    """Take the import back as far as nothing has happened since. Errors: crypto.CryptoError."""
+def undo(session: Session, import_id: uuid.UUID, *, within: Collection[int]) -> Undone:
+    """Take the import back as far as nothing has happened since, for people in the units *within*.
+
+    Errors: crypto.CryptoError.
+    """
     acted = (
         exists().where(Account.member_id == Member.id)
         | exists().where(ConsentEvent.member_id == Member.id)
@@ -214,6 +218,7 @@ def undo(session: Session, import_id: uuid.UUID) -> Undone:
             ImportChange.version,
             ImportChange.before,
             Member.version.label("present"),
+            Member.unit_id,
             acted.label("acted"),
         )
         .join(Member, Member.id == ImportChange.member_id)
@@ -223,7 +228,9 @@ def undo(session: Session, import_id: uuid.UUID) -> Undone:
     ).all()
     kept, made, changed = [], [], []
     for row in rows:
-        if row.version != row.present:
+        if row.unit_id not in within:  # its unit was put elsewhere in the tree
+            kept.append(Kept(row.member_id, "out_of_reach"))
+        elif row.version != row.present:
             kept.append(Kept(row.member_id, "changed_since"))
         elif row.before is not None:
             changed.append(row)

@@ -123,7 +123,7 @@ def _sheet(source: python_calamine.CalamineSheet, measured: _Measured) -> Sheet:
         yield from enumerate(source.iter_rows(), start=1)
 
     merged = [Merged(first[0] + 1, first[1], last[0] + 1, last[1]) for first, last in source.merged_cell_ranges or []]
-    return Sheet(rows, height, merged, frozenset(measured.valueless))
+    return Sheet(rows, height, merged, frozenset(measured.valueless), source.name)
 
 
 # What is in the archive
@@ -240,9 +240,14 @@ def _measure_sheet(pieces: Iterator[bytes], measured: _Measured) -> None:
 
 
 def _measure_row(part: bytes, number: int, measured: _Measured) -> None:
+    cells, far = len(_CELL.findall(part)), _FAR.search(part) is not None
+    if cells > MOST_COLUMNS or far:  # cells that only have a format, up to the end of the sheet, are not laid out
+        *_, last = _VALUE.finditer(part)
+        part = part[: last.end()]
+        cells = len(_CELL.findall(part))
     measured.rows = max(measured.rows, number)
-    measured.columns = max(measured.columns, len(_CELL.findall(part)))
-    if _FAR.search(part):
+    measured.columns = max(measured.columns, cells)
+    if far:
         for letters, row in _REFERENCE.findall(part):
             measured.rows = max(measured.rows, int(row))
             measured.columns = max(measured.columns, _column(letters) + 1)

@@ -11,17 +11,16 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, func, select, text, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from core import audit, clock
+from core.locks import Lock, hold
 from members.access import Actor, NotVisibleError, Permission, scope_units
 from members.models import Member, Unit, UnitChange
 from members.names import clean, name_key, sort_key
 from members.units.reading import UnitLine, below
 
-_LOCK = 0x50_7A_10
-"""Key of the advisory lock that puts changes of the tree in a row."""
 _CODE = re.compile(r"[^\W_][\w.\-]*")
 _NUMBER = re.compile(r"\d+")
 
@@ -59,7 +58,7 @@ def create(
 
     Without a *code* one is made from the name. Errors: UnitError, ClosedUnitError, NotVisibleError.
     """
-    _lock(session)
+    hold(session, Lock.TREE)
     name, kind = _line(name, "Tên đơn vị", NAME_LENGTH), _line(kind, "Loại đơn vị", KIND_LENGTH)
     parent = _parent(session, actor, parent_id)
     _check_sibling(session, parent_id, name, except_id=None)
@@ -103,7 +102,7 @@ def move(session: Session, actor: Actor, unit_id: int, *, parent_id: int | None,
     Only the installation itself makes a unit a root (None). Errors: UnitError, ClosedUnitError, NotVisibleError.
     """
     reason = _reason(reason)
-    _lock(session)
+    hold(session, Lock.TREE)
     unit = _editable(session, actor, unit_id)
     before = _parent(session, actor, unit.parent_id, open_only=False)
     parent = _parent(session, actor, parent_id)
@@ -156,7 +155,7 @@ def rename(
     What is None or empty stays. Errors: UnitError, ClosedUnitError, NotVisibleError.
     """
     reason = _reason(reason)
-    _lock(session)
+    hold(session, Lock.TREE)
     unit = _editable(session, actor, unit_id)
     if unit.closed_on is not None:
         raise ClosedUnitError(unit.name)
@@ -183,7 +182,7 @@ def rename(
 def set_deployed(session: Session, actor: Actor, unit_id: int, *, deployed: bool, reason: str | None = None) -> None:
     """Say whether the service has been introduced in the unit. Errors: ClosedUnitError, NotVisibleError."""
     reason = _reason(reason)
-    _lock(session)
+    hold(session, Lock.TREE)
     unit = _editable(session, actor, unit_id)
     if unit.closed_on is not None:
         raise ClosedUnitError(unit.name)
@@ -209,7 +208,7 @@ def close(session: Session, actor: Actor, unit_id: int, *, reason: str | None = 
     Errors: UnitError, ClosedUnitError, NotVisibleError.
     """
     reason = _reason(reason)
-    _lock(session)
+    hold(session, Lock.TREE)
     unit = _editable(session, actor, unit_id, for_update=True)
     if unit.closed_on is not None:
         raise ClosedUnitError(unit.name)
@@ -225,7 +224,7 @@ def close(session: Session, actor: Actor, unit_id: int, *, reason: str | None = 
 def reopen(session: Session, actor: Actor, unit_id: int, *, reason: str | None = None) -> None:
     """Undo a closing. Errors: UnitError (not closed, the name is taken), ClosedUnitError (parent), NotVisibleError."""
     reason = _reason(reason)
-    _lock(session)
+    hold(session, Lock.TREE)
     unit = _editable(session, actor, unit_id)
     if unit.closed_on is None:
         raise UnitError("Đơn vị này đang hoạt động.")
@@ -244,10 +243,6 @@ def _set_closed(session: Session, actor: Actor, unit: Unit, closed_on: date | No
     kind = "closed" if closed_on else "reopened"
     after = {"closed_on": closed_on.isoformat() if closed_on else None}
     _note(session, actor, unit, kind, f"unit.{kind}", before, after, reason)
-
-
-def _lock(session: Session) -> None:
-    session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
 def _editable(session: Session, actor: Actor, unit_id: int, *, for_update: bool = False) -> Unit:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, cast, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from members.access import Actor, NotVisibleError, Permission, access_unit, scope_units, within
+from members.access import Actor, Permission, access_unit, outermost, scope_units, within
 from members.models import Account, Member, Unit, UnitChange
 from members.names import name_key
 
@@ -147,15 +147,6 @@ def count_members(session: Session, units: Iterable[tuple[int, str]]) -> dict[in
     }
 
 
-def outermost(paths: Iterable[str]) -> list[str]:
-    """*paths* without those inside another."""
-    kept: list[str] = []
-    for path in sorted(paths):
-        if not kept or not path.startswith(kept[-1]):
-            kept.append(path)
-    return kept
-
-
 def _lines(
     session: Session,
     statement: Select[Unit],
@@ -248,11 +239,6 @@ def choices(session: Session, actor: Actor, permission: Permission, q: str = "",
     return _lines(session, statement, counted=False, placed=True)
 
 
-def ancestors(session: Session, actor: Actor, unit_id: int) -> tuple[Crumb, ...]:
-    """The units above *unit_id* from the root. Errors: NotVisibleError."""
-    return crumbs(session, actor, access_unit(session, actor, unit_id))
-
-
 def crumbs(
     session: Session, actor: Actor, unit: Unit, permission: Permission = Permission.READ_UNITS
 ) -> tuple[Crumb, ...]:
@@ -318,15 +304,3 @@ def _history(session: Session, unit_id: int, *, tell_who: bool) -> tuple[Change,
         Change(change.kind, change.before, change.after, change.reason, change.changed_at, name if tell_who else None)
         for change, name in rows
     )
-
-
-def require_open(session: Session, actor: Actor, unit_id: int, permission: Permission) -> Unit:
-    """The unit for adding something to it: kept from being closed until the unit of work ends.
-
-    Errors: NotVisibleError, also for a unit that has been closed.
-    """
-    statement = scope_units(select(Unit).where(Unit.id == unit_id, Unit.closed_on.is_(None)), actor, permission)
-    unit = session.scalars(statement.with_for_update(key_share=True, read=True)).one_or_none()
-    if unit is None:
-        raise NotVisibleError
-    return unit

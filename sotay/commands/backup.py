@@ -70,7 +70,9 @@ def restore(
     with installation(migrate=False):
         try:
             done = restoring.restore(archive, keys=keys, confirm=confirm, note=say)
-        except (BackupError, CryptoError, LedgerError) as error:
+        except CryptoError as error:
+            fail(f"Không dùng được tệp khóa (cannot use the master keys): {error}")
+        except (BackupError, LedgerError) as error:
             fail(str(error))
         except (DBAPIError, psycopg.Error) as error:
             said = error.orig if isinstance(error, DBAPIError) else error

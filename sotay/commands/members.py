@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from sotay.terminal import Json, emit, fail, installation, say
+from sotay.terminal import Json, counting, emit, fail, installation, say
 
 if TYPE_CHECKING:
     from members.importing import ImportFileError
@@ -38,14 +36,17 @@ def import_(
 
     if not file.is_file():
         fail(f"Không có tệp {file}.", code=2)
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(importing.LARGEST_FILE + 1)  # one more is enough to refuse it
+    except OSError as error:
+        fail(f"Không đọc được tệp {file} (cannot read the file): {error.strerror}", code=2)
     mapping = _mapping(map_file) if map_file else None
     with installation():
         try:
-            with file.open("rb") as opened:
-                content = opened.read(importing.LARGEST_FILE + 1)  # one more is enough to refuse it
             result = importing.run_now(
                 SYSTEM, file_name=file.name, content=content, mapping=mapping, dry_run=dry_run,
-                skip_bad=skip_bad, progress=_progress("Đã xử lý"),
+                skip_bad=skip_bad, progress=counting("Đã xử lý"),
             )  # fmt: skip
         except importing.ImportFileError as error:
             _refuse(error, as_json=as_json)
@@ -118,7 +119,7 @@ def seed(
     with installation():
         try:
             with unit_of_work() as session:
-                units = seeding.seed(session, count, progress=_progress("Đã tạo"))
+                units = seeding.seed(session, count, progress=counting("Đã tạo"))
         except seeding.SeedError as error:
             fail(str(error))
     if as_json:
@@ -143,13 +144,3 @@ def _refuse(error: ImportFileError, *, as_json: bool) -> NoReturn:
         problem = {"row": 1, "column": None, "code": error.code, "message": str(error)}
         emit({"import_id": None, "rows": 0, "imported": 0, "problems": [problem]})
     fail(str(error))
-
-
-def _progress(word: str) -> Callable[[int, int], None]:
-    """Show how far it is, on one line when somebody is looking."""
-
-    def show(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r{word}: {done}/{total} dòng", end="\n" if done >= total else "", file=sys.stderr, flush=True)
-
-    return show

@@ -35,12 +35,14 @@ def import_(
             fail("Tệp lớn hơn 5 MB (the file is too large).")
         content = file.read_bytes()
     except OSError as error:
-        fail(f"Không đọc được tệp (cannot read the file): {error.strerror}")
+        fail(f"Không đọc được tệp (cannot read the file): {error.strerror}", code=2)
     with installation():
         try:
             with unit_of_work() as session:
                 report = registration_report.import_report(session, SYSTEM, file_name=file.name, content=content)
         except registration_report.ImportFileError as error:
+            if as_json:
+                emit(_NOTHING | {"problems": [{"row": 1, "code": error.code, "message": str(error)}]})
             fail(str(error))
         except registration_report.UnreadableReportError as error:
             if as_json:

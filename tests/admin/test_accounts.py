@@ -106,7 +106,7 @@ def test_bad_forms_are_answered_in_words(units: Units) -> None:
         ({"unit_id": ""}, "Xin chọn cả vai trò và đơn vị, hoặc để trống cả hai."),
         ({"ends_on": "32/01/2099"}, "Ngày hết hạn cần viết theo dạng ngày/tháng/năm, ví dụ 31/12/2027."),
         ({"ends_on": "01/01/2000"}, "Ngày hết hạn không được ở trong quá khứ."),
-        ({"member_id": "x"}, "Xin mở lại trang của đảng viên rồi tạo tài khoản từ đó."),
+        ({"member_id": "x"}, "Xin mở lại trang của thành viên rồi tạo tài khoản từ đó."),
     ):
         answer = boss.post("/accounts", {**good, **changed})
         assert (answer.status_code, alert(answer)) == (422, message)
@@ -237,7 +237,7 @@ def test_a_day_is_read_as_people_and_browsers_write_it(text: str, day: date | No
     assert parse_day(text) == day
 
 
-@pytest.mark.parametrize("text", ["31/12", "12/31/2027", "31.12.2027", "mai", "2027-02-30"])
+@pytest.mark.parametrize("text", ["31/12", "12/31/2027", "mai", "2027-02-30"])
 def test_what_is_no_day_is_refused(text: str) -> None:
     with pytest.raises(AccountError):
         parse_day(text)

@@ -171,6 +171,14 @@ def test_personal_values_are_on_the_entrys_own_page_only_and_the_look_is_noted(s
         assert (noted.actor_id, noted.object_id, noted.subject) == (scene.administrator, "3", scene.hoa)
 
 
+@pytest.mark.parametrize("who", ["auditor", "auditor_of_a"])
+def test_values_are_shown_only_to_who_may_see_the_person(scene: Scene, who: str) -> None:
+    answer = Console(create_app(), getattr(scene, who)).get("/audit/3")
+    assert answer.status_code == 200
+    assert "0912345678" not in answer.text
+    assert "không xem dữ liệu cá nhân" in answer.text
+
+
 def test_what_was_erased_reads_as_erased(scene: Scene) -> None:
     with unit_of_work() as session:
         crypto.destroy_key(session, scene.hoa)
@@ -262,7 +270,13 @@ def test_every_action_that_is_recorded_has_its_words_and_nothing_else_has() -> N
         r"(access|account|audit|backup|code|consent|conversation|demo|document|grant|keys|member|members|question|request"
         r"|statistics|unit)\.\w*(ed|_in|_out|_reset|undone|taken|withdrawn|given|forgotten|made)"
     )
-    found = {"audit.viewed", "unit.closed", "unit.reopened"}  # by the journal itself; composed
+    found = {
+        "audit.viewed",
+        "unit.closed",
+        "unit.reopened",
+        "consent.given",
+        "consent.withdrawn",
+    }  # by the journal; composed
     rooms = ("admin", "bot/actions", "channels", "core", "knowledge", "members", "messaging", "sotay", "web")
     for path in [file for room in rooms for file in (ROOT / room).rglob("*.py")]:
         if path.name == "journal.py":

@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from core import clock
+from core.audit import AuditEntry
 from core.database import unit_of_work
 from members.access import Role
 from sotay.app import create_app
@@ -50,3 +52,6 @@ def test_a_token_is_rotated_and_the_old_one_ends_the_session_when_it_is_used_lat
     with clock.fixed(now + timedelta(minutes=18)):
         assert thief.get("").status_code == 303
         assert console.get("").status_code == 303, "a copied token ends the session for both"
+    with unit_of_work() as session:
+        noted = session.scalars(select(AuditEntry).where(AuditEntry.action == "account.token_reused")).all()
+        assert [(entry.object_type, entry.details) for entry in noted] == [("account", {"device": "Thử"})]

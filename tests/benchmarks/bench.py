@@ -1,5 +1,5 @@
 """Speed at full size: ``python -m tests.benchmarks.bench [PART…]``; parts: search, embedding, restart, turns, units, sign_in,
-members, peer.
+members, permissions, peer.
 
 Every part writes ``PART.json`` into ``--out`` and prints its table. All data is temporary (``--work``, default a new
 folder) or kept in ``--cache``; the installation's own data folder is not touched. Loopback only.
@@ -13,7 +13,15 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.benchmarks import bench_chat, bench_members, bench_peer, bench_search, bench_sign_in, bench_units
+from tests.benchmarks import (
+    bench_chat,
+    bench_members,
+    bench_peer,
+    bench_permissions,
+    bench_search,
+    bench_sign_in,
+    bench_units,
+)
 from tests.benchmarks.report import OUT
 from tests.benchmarks.store import CACHE
 
@@ -29,6 +37,7 @@ PARTS: dict[str, Part] = {
     "sign_in": bench_sign_in.sign_in,
     "peer": bench_peer.peer,
     "members": bench_members.members,
+    "permissions": bench_permissions.permissions,
 }
 
 

@@ -153,15 +153,15 @@ def test_every_page_is_usable_and_keeps_to_itself(open_page: Open, visit: Visit,
 
 def test_the_menu_of_a_phone_opens_by_keyboard_and_leads_on(open_page: Open) -> None:
     page = open_page("")
-    link = page.get_by_role("navigation", name="Mục quản trị").get_by_role("link", name="Đảng viên")
+    link = page.get_by_role("navigation", name="Mục quản trị").get_by_role("link", name="Thành viên")
     expect(link).to_be_hidden()
     focus(page, page.get_by_text("Danh mục"))
     page.keyboard.press("Enter")
     expect(link).to_be_visible()
     focus(page, link)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Đảng viên", exact=True)).to_be_visible()
-    expect(page.locator(".menu [aria-current=page]")).to_have_text("Đảng viên")
+    expect(page.get_by_role("heading", name="Thành viên", exact=True)).to_be_visible()
+    expect(page.locator(".menu [aria-current=page]")).to_have_text("Thành viên")
 
 
 def focus(page: Page, wanted: Any) -> None:

@@ -19,6 +19,7 @@ from members import account_lists, accounts, passwords, sessions, totp
 from members.access import SYSTEM, Actor, NotVisibleError, Role, actor_of
 from members.accounts import AccountError
 from members.models import Account, Grant, Member, Unit
+from messaging import inbox
 from tests.people import Units, actor, make_account, make_units
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -350,6 +351,33 @@ def test_new_credentials_replace_the_old_ones(units: Units) -> None:
         assert totp.secret_of(session, account) == pyotp.parse_uri(second.totp_uri).secret
         assert (account.must_change_password, account.failures, account.locked_until) == (True, 0, None)
         assert account.totp_last_step == 0
+
+
+def test_nobody_renews_the_own_credentials_without_the_old_ones_nor_gives_a_role_to_themselves(units: Units) -> None:
+    """With a stolen session nothing outlasts the session; a role that ends is not prolonged by its holder."""
+    boss = somebody("Quản trị", (Role.ADMINISTRATOR, units.province))
+    assert boss.account_id is not None
+    own = boss.account_id
+    words = refused(lambda session: accounts.reset_credentials(session, boss, own), AccountError)
+    assert words.startswith("Không thể tự cấp lại")
+    words = refused(
+        lambda session: accounts.grant(session, boss, own, role=Role.ADMINISTRATOR, unit_id=units.a), AccountError
+    )
+    assert words.startswith("Không thể tự giao vai trò")
+    assert grants_of(own) == [("administrator", units.province)]
+
+
+def test_when_somebody_talked_to_the_assistant_is_shown_to_nobody(units: Units) -> None:
+    boss = somebody("Quản trị", (Role.ADMINISTRATOR, units.province))
+    with unit_of_work() as session:
+        account = make_account(session, "Thư", (Role.SECRETARY, units.a1), member_id=make_member(units.a1))
+        with clock.fixed(NOW):
+            sessions.start_console(session, account, device="Thử")
+        with clock.fixed(NOW + timedelta(hours=3)):
+            conversation = inbox.open_conversation(session, channel="web", external_id="x")
+            sessions.start_member(session, account, conversation_id=conversation.id, channel="web", device="Thử")
+    with unit_of_work() as session:
+        assert account_lists.view_account(session, boss, account.id).last_seen_at == NOW
 
 
 def test_an_account_without_an_address_has_no_credentials_to_renew(units: Units) -> None:

@@ -23,7 +23,7 @@ from knowledge.models import OpenQuestion
 from members import codes, consent, erasure, export, register, requests, sessions
 from members.access import SYSTEM, NotVisibleError, Role
 from members.erasure import ErasureError, UnfinishedError
-from members.importing import service, storage, tasks
+from members.importing import ImportStateError, service, storage, tasks
 from members.models import Account, DataRequest, Erasure, Grant, ImportChange, Member, RegisterImport, SignIn
 from members.particulars import Private
 from messaging import forgetting, inbox, turns
@@ -410,22 +410,49 @@ def test_a_member_who_never_signed_in_is_erased(units: Units) -> None:
         assert row.erased_at is not None
 
 
-def test_a_file_that_waits_keeps_the_erasure_open_until_it_is_destroyed(units: Units, data_dir: Path) -> None:
+def test_a_file_that_waits_is_destroyed_so_that_nobody_comes_back_by_it(units: Units, data_dir: Path) -> None:
+    content = f"Họ và tên,Đơn vị\n{NAME},B1\n".encode()
     with unit_of_work() as session:
         member = register.add(session, SYSTEM, unit_id=units.b1, name=NAME, private=Private())
-        waiting = service.start(session, SYSTEM, file_name="ds.csv", content=f"Họ và tên\n{NAME}\n".encode())
-    assert list(storage.folder().glob(f"{waiting}*"))
+        waiting = [service.start(session, SYSTEM, file_name="ds.csv", content=content) for _ in range(2)]
+    tasks.check_import(str(waiting[0]))  # the one is looked through, the other is not
+    assert list(storage.folder().glob(f"{waiting[0]}*"))
     assert in_files(data_dir / "imports", [NAME]) == set()  # sealed
+    with unit_of_work() as session:
+        erasure.erase(session, member.id)
+    for import_id in waiting:
+        tasks.check_import(str(import_id))
+        with pytest.raises(ImportStateError), unit_of_work() as session:
+            service.confirm(session, SYSTEM, import_id)
+        assert not list(storage.folder().glob(f"{import_id}*"))
+        with unit_of_work() as session:
+            status = service.status(session, SYSTEM, import_id)
+            assert (status.state, status.error) == ("cancelled", service.ERASED_MEANWHILE)
+    erasure.finish(member.id)
+    with unit_of_work() as session:
+        assert session.get_one(Erasure, member.id).erased_at is not None
+        assert session.scalars(select(Member.name)).all() == []
+
+
+def test_an_import_that_has_begun_writes_nothing_after_an_erasure(units: Units) -> None:
+    content = f"Họ và tên,Đơn vị\n{NAME},B1\n".encode()
+    with unit_of_work() as session:
+        member = register.add(session, SYSTEM, unit_id=units.a1, name="Người Khác", private=Private())
+        begun = service.start(session, SYSTEM, file_name="ds.csv", content=content)
+    tasks.check_import(str(begun))
+    with unit_of_work() as session:
+        service.confirm(session, SYSTEM, begun)
     with unit_of_work() as session:
         erasure.erase(session, member.id)
     with pytest.raises(UnfinishedError):
         erasure.finish(member.id)
+    tasks.run_import(str(begun))
     with unit_of_work() as session:
-        service.cancel(session, SYSTEM, waiting)
+        status = service.status(session, SYSTEM, begun)
+        assert (status.state, status.error) == ("failed", service.ERASED_MEANWHILE)
+        assert session.scalars(select(Member.name)).all() == []
     erasure.finish(member.id)
-    assert not list(storage.folder().glob(f"{waiting}*"))
-    with unit_of_work() as session:
-        assert session.get_one(Erasure, member.id).erased_at is not None
+    assert not list(storage.folder().glob(f"{begun}*"))
 
 
 def test_the_key_of_an_import_that_has_ended_is_destroyed(person: Planted) -> None:

@@ -102,9 +102,10 @@ def talk(session: Any, account: Account, channel: str, key: str, words: str) -> 
     return conversation
 
 
-def data_of(actor: Actor) -> dict[str, Any]:
+def data_of(actor: Actor, conversation_id: uuid.UUID | None = None) -> dict[str, Any]:
+    """What the person gets on the device of that conversation; without one, on a new device."""
     with unit_of_work() as session:
-        return export.own_data(session, actor)
+        return export.own_data(session, actor, conversation_id=conversation_id)
 
 
 def test_every_table_is_listed_as_included_or_with_the_reason_why_not(person: Person) -> None:
@@ -121,7 +122,7 @@ def test_every_included_table_has_something_in_this_test(person: Person) -> None
 
 
 def test_data_is_complete(person: Person) -> None:
-    data = data_of(person.actor)
+    data = data_of(person.actor, person.conversation_id)
     assert data["format"] == "sotay.own-data/1"
     assert data["generated_at"] == THEN
     assert data["register"] == {
@@ -179,6 +180,7 @@ def test_data_is_complete(person: Person) -> None:
                 {"at": THEN, "from": "bot", "text": "đáp: câu hỏi của tôi", "citations": [], "choices": ["Nút bấm"],
                  "suggestions": []},
             ],
+            "messages_on_another_device": 0,
         }
     ]  # fmt: skip
     assert data["open_questions"] == [
@@ -198,7 +200,7 @@ def test_secrets_and_other_peoples_names_are_not_handed_out(person: Person) -> N
         register.view(session, actor_of(session, staff), person.member_id)
         account = session.get_one(Account, person.account_id)
         account.password_hash = "$argon2id$secret"
-    words = export.as_json(data_of(person.actor)).decode()
+    words = export.as_json(data_of(person.actor, person.conversation_id)).decode()
     assert "member.viewed" in words
     for secret in ("Người Thư Ký", str(staff.id), "argon2id", '"intent"', "x" * 32):
         assert secret not in words
@@ -210,7 +212,7 @@ def test_what_the_person_did_with_others_data_is_counted_only(person: Person) ->
     for _ in range(2):
         with unit_of_work() as session:
             register.view(session, person.actor, other.id)
-    data = data_of(person.actor)
+    data = data_of(person.actor, person.conversation_id)
     assert data["own_actions"] == [{"action": "member.viewed", "times": 2, "first_at": THEN, "last_at": THEN}]
     assert "Bách" not in export.as_json(data).decode()
 
@@ -222,14 +224,32 @@ def test_on_a_shared_device_each_gets_the_own_time_only(person: Person) -> None:
         talk(session, second, "web", "key-1", "lời người sau")
 
     def said(actor: Actor) -> list[str]:
-        return [message["text"] for talk in data_of(actor)["conversations"] for message in talk["messages"]]
+        return [
+            message["text"]
+            for talk in data_of(actor, person.conversation_id)["conversations"]
+            for message in talk["messages"]
+        ]
 
     with clock.fixed(NOW + timedelta(hours=2)):
         with unit_of_work() as session:
             later = actor_of(session, session.get_one(Account, second.id))
         assert said(person.actor) == ["câu hỏi của tôi", "đáp: câu hỏi của tôi"]
         assert said(later) == ["lời người sau", "đáp: lời người sau"]
-        assert data_of(later)["open_questions"] == []
+        assert data_of(later, person.conversation_id)["open_questions"] == []
+
+
+def test_a_new_device_does_not_show_what_was_said_on_the_one_before(person: Person) -> None:
+    """Whoever made the code could have used it: nobody else's eyes on what a member asks."""
+    with unit_of_work() as session:
+        here = talk(session, session.get_one(Account, person.account_id), "web", "key-2", "lời ở máy mới").id
+    data = data_of(person.actor, here)
+    assert [
+        ([message["text"] for message in talk["messages"]], talk["messages_on_another_device"])
+        for talk in data["conversations"]
+    ] == [([], 2), (["lời ở máy mới", "đáp: lời ở máy mới"], 0)]
+    assert data["open_questions"] == []
+    assert "câu hỏi của tôi" not in export.as_json(data).decode()
+    assert "2tinnhắnđượclưu" in text_of(export.as_pdf(data))
 
 
 def test_a_member_who_never_signed_in_gets_the_record(person: Person) -> None:
@@ -259,7 +279,7 @@ def test_handing_over_is_entered_in_the_ledger_and_the_log(person: Person) -> No
 
 
 def test_json_is_readable_and_gives_the_data_back(person: Person) -> None:
-    data = data_of(person.actor)
+    data = data_of(person.actor, person.conversation_id)
     content = export.as_json(data)
     assert json.loads(content) == data
     assert '\n    "name": "Lê Ưng Ỷ",\n' in content.decode()
@@ -271,14 +291,14 @@ def test_pdf_says_everything_in_vietnamese_letters(person: Person) -> None:
         conversation = session.get_one(Conversation, person.conversation_id)
         inbox.receive(session, conversation, message_id="all", text=f"{LETTERS} {LETTERS.upper()} 😀")
         assert member.name == "Lê Ưng Ỷ"
-    content = export.as_pdf(data_of(person.actor))
+    content = export.as_pdf(data_of(person.actor, person.conversation_id))
     words = text_of(content)
     for line in (
         "Dữ liệu của tôi", "1. Hồ sơ trong sổ", "Lê Ưng Ỷ", "12345678", "001165012345", "0905060708", "05/09/1965",
         "xã Mới", "Chi hội Đầu Nguồn", "Trước khi nhập tệp danh sách.xlsx", "Điện thoại: 0901111111",
         "Tình trạng", "Vai trò: Bí thư chi bộ", "Thiết bị: Chrome, Android", "Mã đăng nhập một lần",
         "3. Đồng ý", "Lưu những gì", f"Mã biên nhận {person.receipt}", "Quê quán: xã Mong Muốn", "Lý do: vì sai",
-        "hỏi người phụ trách", "câu hỏi của tôi", "đáp: câu hỏi của tôi", "Ghi vào sổ, 10:04 ngày 02/03/2026",
+        "hỏi người phụ trách", "câu hỏi của tôi", "đáp: câu hỏi của tôi", "Thêm hồ sơ, 10:04 ngày 02/03/2026",
         "Lập lúc 10:04 ngày 02/03/2026 (giờ Việt Nam)", LETTERS, LETTERS.upper(), export_pdf.MISSING,
     ):  # fmt: skip
         assert "".join(line.split()) in words, line
@@ -288,7 +308,7 @@ def test_pdf_says_everything_in_vietnamese_letters(person: Person) -> None:
 
 
 def test_long_talks_run_over_pages_with_numbers(person: Person) -> None:
-    data = data_of(person.actor)
+    data = data_of(person.actor, person.conversation_id)
     data["conversations"][0]["messages"] *= 60
     words = text_of(export.as_pdf(data))
     assert words.count("câuhỏicủatôi") >= 120

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("database")
 S, C, P, A, U = Role.SECRETARY, Role.CURATOR, Role.APPROVER, Role.ADMINISTRATOR, Role.AUDITOR
 
 NO_ENTRANCE = {
-    "members.access": "what the services are built from; tested in test_access.py",
+    "members.access": "what the services are built from; every case below goes through it",
     "members.accounts.grantable": "says what an actor may give, shows no object",
     "members.account_lists.own_account": "the actor's own",
     "members.asking.open_request": "the actor's own",
@@ -71,7 +71,7 @@ def of(call: Callable[..., Any], *roles: Role, where: str = "object") -> Case:
 def cases() -> dict[str, Case]:
     from members import account_lists, accounts, asking, codes, handling, journal, listing, registration, units
     from members.importing import service as importing
-    from members.units import changing, reading
+    from members.units import changing
 
     read, everywhere = Permission.READ_UNITS, "everywhere"
     return {
@@ -178,14 +178,10 @@ def cases() -> dict[str, Case]:
         ),
         "members.units.reading.search": of(lambda s, a, t: units.search(s, a, "chi hoi"), S, A, U, where="list"),
         "members.units.reading.choices": of(lambda s, a, t: units.choices(s, a, read), S, A, U, where="list"),
-        "members.units.reading.ancestors": of(lambda s, a, t: units.ancestors(s, a, t["unit_id"]), S, A, U),
         "members.units.reading.descendant_ids": of(
             lambda s, a, t: units.descendant_ids(s, a, t["unit_id"]), S, A, U
         ),
         "members.units.reading.view": of(lambda s, a, t: units.view(s, a, t["unit_id"]), S, A, U),
-        "members.units.reading.require_open": of(
-            lambda s, a, t: reading.require_open(s, a, t["unit_id"], read), S, A, U
-        ),
         "knowledge.curation.list_revisions": of(
             lambda s, a, t: curation.list_revisions(s, a), C, P, A, where=everywhere
         ),

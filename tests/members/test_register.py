@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import io
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 import python_calamine
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from core import audit, clock
 from core.audit import AuditEntry
 from core.database import unit_of_work
-from members import importing, register
+from core.text import fold
+from members import importing, register, seeding
 from members.access import SYSTEM, Actor, NotVisibleError, Role
 from members.listing import unformulated
-from members.models import Member
+from members.models import Member, Unit
 from members.particulars import phone_number
 from members.register import Private, RegisterError
 from tests.people import Units, actor, make_units
@@ -258,6 +262,42 @@ def test_pages_go_forth_and_back(units: Units, administrator: Actor) -> None:
     assert (names(start), start.has_previous, start.has_next) == (["Nguyễn Văn An", "Nguyễn Văn Ân"], False, True)
     assert names(lost) == names(first)
     assert first.last_cursor == first.rows[-1].id.hex  # no name in an address
+
+
+@pytest.mark.parametrize("q", ["n", "le", "nguyen van", "THỊ h", "zzz", ""])
+def test_a_search_finds_whom_a_look_at_every_name_finds(database: None, q: str) -> None:
+    with unit_of_work() as session:
+        seeding.seed(session, 400)
+    with unit_of_work() as session:
+        paths = {unit.id: unit.path for unit in session.scalars(select(Unit))}
+        by_code = {unit.code: unit.id for unit in session.scalars(select(Unit))}
+        people = session.scalars(select(Member).order_by(Member.sort_key, Member.id)).all()
+        for code in (None, "GIA", "GIA-01", "GIA-05-001-01"):
+            unit_id = by_code[code] if code else None
+            for status, registered in ((None, None), ("probationary", None), (None, False)):
+                expected = [
+                    person.id
+                    for person in people
+                    if all(any(own.startswith(word) for own in person.name_key.split()) for word in fold(q).split())
+                    and (unit_id is None or paths[person.unit_id].startswith(paths[unit_id]))
+                    and status in (None, person.status)
+                    and registered in (None, person.registered_at is not None)
+                ]
+                filters: dict[str, Any] = {"unit_id": unit_id, "q": q, "status": status, "registered": registered}
+                assert walk(session, **filters) == (expected, len(expected)), filters
+
+
+def walk(session: Session, **filters: Any) -> tuple[list[uuid.UUID], int]:
+    """Everybody in a list, page by page to the end, checked by going back; and the total, the same on every page."""
+    pages = [register.list_members(session, SYSTEM, size=30, **filters)]
+    while pages[-1].has_next:
+        pages.append(register.list_members(session, SYSTEM, size=30, after=pages[-1].last_cursor, **filters))
+    back = pages[-1]
+    for page in reversed(pages[:-1]):
+        back = register.list_members(session, SYSTEM, size=30, before=back.first_cursor, **filters)
+        assert back.rows == page.rows
+    (total,) = {page.total for page in pages}
+    return [line.id for page in pages for line in page.rows], total
 
 
 # Export

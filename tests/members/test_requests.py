@@ -16,7 +16,7 @@ from core.database import unit_of_work
 from members import consent, register, requests, sessions
 from members.access import SYSTEM, Actor, NotVisibleError, Role, actor_of
 from members.erasure import ErasureError
-from members.models import Account, DataRequest, Grant, Member
+from members.models import Account, DataRequest, Grant, Member, Unit
 from members.particulars import Private, RegisterError
 from members.receipts import normalise
 from members.requests import Receipt, RequestCounts, RequestError
@@ -198,7 +198,7 @@ def test_completing_a_correction_changes_the_record_and_tells_the_person(world: 
             "Ủy viên", "Xóm Chài", date(1960, 5, 10),
         )  # fmt: skip
         row = session.get_one(DataRequest, number)
-        assert (row.state, row.closed_by) == ("done", world.administrator.account_id)
+        assert row.state == "done"
         (entry,) = session.scalars(select(AuditEntry).where(AuditEntry.action == "request.completed"))
         assert audit.personal_values(session, entry) == {
             "home_town": "Xóm Chài", "date_of_birth": "1960-05-10", "position": "Ủy viên",
@@ -333,6 +333,44 @@ def test_only_those_who_handle_see_a_request(world: World, who: str) -> None:
         else:
             with pytest.raises(NotVisibleError):
                 requests.list_requests(session, stranger)
+
+
+def test_requests_follow_a_person_to_another_branch_and_who_had_them_sees_the_person_no_more(world: World) -> None:
+    _open(world, "correction", wanted={"home_town": "Xóm Chài"})
+    number = _only_id(world)
+    with unit_of_work() as session:
+        there = session.scalars(select(Unit).where(Unit.code == "B1")).one()
+        register.change(session, SYSTEM, world.member_id, version=1, unit_id=there.id)
+    with unit_of_work() as session:
+        assert requests.counts(session, world.administrator) == RequestCounts(0, 0)
+        assert requests.list_requests(session, world.administrator).total == 0
+        for attempt in (
+            lambda: requests.view_request(session, world.administrator, number),
+            lambda: requests.refuse(session, world.administrator, number, answer="Không."),
+        ):
+            with pytest.raises(NotVisibleError):
+                attempt()
+        (line,) = requests.list_requests(session, world.foreign).lines
+        assert (line.id, line.unit_name) == (number, there.name)
+        found = requests.view_request(session, world.foreign, number)
+        assert found.line.unit_name == there.name
+        requests.complete(session, world.foreign, number, seen=found.seen, version=2)
+    with unit_of_work() as session:
+        entries = session.scalars(select(AuditEntry).where(AuditEntry.action == "request.completed"))
+        assert [entry.unit_id for entry in entries] == [there.id]
+
+
+def test_after_an_erasure_the_requests_stay_with_the_last_branch(world: World) -> None:
+    _open(world, "erasure")
+    number = _only_id(world)
+    with unit_of_work() as session:
+        there = session.scalars(select(Unit).where(Unit.code == "B1")).one()
+        register.change(session, SYSTEM, world.member_id, version=1, unit_id=there.id)
+        requests.complete(session, world.foreign, number, word="XÓA")
+    with unit_of_work() as session:
+        assert requests.view_request(session, world.foreign, number).line.state == "done"
+        with pytest.raises(NotVisibleError):
+            requests.view_request(session, world.administrator, number)
 
 
 def test_the_list_begins_with_what_is_due_first(world: World) -> None:

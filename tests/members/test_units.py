@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import date
+import time
 from typing import Any
 
 import pytest
@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 from core import clock
 from core.audit import AuditEntry
 from core.database import engine, unit_of_work
-from members import units
+from members import register, units
 from members.access import SYSTEM, Actor, NotVisibleError, Permission, Role
 from members.models import Member, Unit, UnitChange
+from members.register import Private, RegisterError
 from tests.people import Units, actor, add_unit, make_units
 from tests.register_rows import add_members
 
@@ -343,15 +344,40 @@ def test_a_unit_that_somebody_is_being_added_to_does_not_close_meanwhile(tree: U
     closing = threading.Thread(target=close)
     closing.start()
     with unit_of_work() as session:
-        units.require_open(session, administrator, tree.a1, Permission.EDIT_MEMBERS)
+        register.add(session, administrator, unit_id=tree.a1, name="Lê Thị Ánh", private=Private())
         added.set()
-        add_members(session, tree.a1, 1)
+        wait_for_a_lock(session)
     closing.join()
     assert outcome == ["Còn 1 người trong đơn vị. Xin chuyển họ sang đơn vị khác trước."]
+
+
+def test_nobody_is_added_to_a_unit_that_is_being_closed(tree: Units, administrator: Actor) -> None:
+    outcome = []
+
+    def add() -> None:
+        try:
+            with unit_of_work() as session:
+                register.add(session, administrator, unit_id=tree.a1, name="Lê Thị Ánh", private=Private())
+        except RegisterError as error:
+            outcome.append(error.code)
+
+    adding = threading.Thread(target=add)
     with unit_of_work() as session:
-        session.get_one(Unit, tree.a2).closed_on = date(2026, 1, 1)
-    with pytest.raises(NotVisibleError), unit_of_work() as session:
-        units.require_open(session, administrator, tree.a2, Permission.EDIT_MEMBERS)
+        units.close(session, administrator, tree.a1)
+        adding.start()
+        wait_for_a_lock(session)
+    adding.join()
+    assert outcome == ["closed_unit"]
+
+
+def wait_for_a_lock(session: Session) -> None:
+    """Until another unit of work waits for what *session* holds."""
+    waiting = text("select count(*) from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))")
+    for _ in range(2000):
+        if session.scalar(waiting):
+            return
+        time.sleep(0.005)
+    pytest.fail("nobody waits")
 
 
 def test_lines_count_the_members_of_the_subtree(tree: Units, administrator: Actor) -> None:
@@ -377,10 +403,10 @@ def test_the_tops_are_what_somebody_may_see(tree: Units) -> None:
         tops = units.children(session, secretary, None)
         assert units.children(session, stranger, None) == []
         assert names(units.children(session, SYSTEM, None)) == ["Hội Bạn đọc tỉnh Sông Xanh"]
-        crumbs = units.ancestors(session, secretary, tree.b1)
+        crumbs = units.view(session, secretary, tree.b1).ancestors
         assert names(units.search(session, secretary, "chi hoi")) == ["Chi hội Chợ Cũ", "Chi hội Đầu Nguồn"]
         assert units.choices(session, secretary, Permission.EDIT_UNITS) == []
-        for call in (units.view, units.children, units.ancestors, units.descendant_ids):
+        for call in (units.view, units.children, units.descendant_ids):
             with pytest.raises(NotVisibleError):
                 call(session, secretary, tree.a2)
     assert [(line.name, line.members) for line in tops] == [("Chi hội Đầu Nguồn", 0), ("Hội thành phố Bến Ngự", 2)]

@@ -307,6 +307,10 @@ def test_a_new_installation_needs_the_keys(installed: Installed, elsewhere: Path
     run("backup", tmp_path / "b.tar")
     with installed_in(elsewhere):
         assert "master keys of this backup are missing" in run("restore", tmp_path / "b.tar", expect=1)
+        (tmp_path / "no-keys.json").write_text('{"keys": {}}', encoding="utf-8")
+        for no_keys in ("no-keys.json", "b.tar"):
+            refused = run("restore", tmp_path / "b.tar", "--keys", tmp_path / no_keys, expect=1)
+            assert refused.startswith("Không dùng được tệp khóa (cannot use the master keys): ")
         with unit_of_work() as session:
             assert (
                 session.scalar(text("select count(*) from information_schema.tables where table_schema = 'public'"))

@@ -97,6 +97,17 @@ def test_what_cannot_be_undone(organisation: None) -> None:
     assert (code, errors) == (1, "Không có lần nhập này.\n")
 
 
+def test_a_file_that_may_not_be_read(organisation: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "so.csv"
+    file.write_bytes(csv_file())
+
+    def refuse(_: Path, *__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert run("import", file) == (2, {}, f"Không đọc được tệp {file} (cannot read the file): Permission denied\n")
+
+
 def test_the_synthetic_province_has_the_proportions_of_the_report(database: None) -> None:
     assert [sum(getattr(one, name) for one in COMMITTEES) for name in ("total", "registered")] == [95883, 79057]
     assert run("seed", "--count", 600)[:2] == (0, {"members": 600, "units": 58})

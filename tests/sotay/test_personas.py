@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from core import settings as core_settings
 from core.database import unit_of_work
 from members.models import Account, Member, Unit
 from sotay.app import create_app
+from sotay.demo_loader import load_people, take_first_administrator
 from sotay.demo_organisation import PERSONAS, load_organisation
+from sotay.ingestion import ingest_file
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -48,7 +51,7 @@ def test_the_organisation_has_three_levels_and_300_members_and_is_made_once() ->
 @pytest.mark.parametrize(
     ("key", "sees", "does_not_see"),
     [
-        ("secretary", "Đảng viên", "Nhật ký"),
+        ("secretary", "Thành viên", "Nhật ký"),
         ("curator", "Văn bản", "Cây tổ chức"),
         ("administrator", "Nhật ký", None),
     ],
@@ -92,6 +95,28 @@ def test_nobody_else_gets_a_persona(app: Any, place: dict[str, str], headers: di
 def test_outside_of_the_demo_there_are_none(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core_settings.settings(), "demo", False)
     assert client(app).post("/demo/personas/administrator").status_code == 404
+
+
+def test_an_installation_with_documents_of_its_own_gets_no_invented_people(tmp_path: Path) -> None:
+    file = tmp_path / "quy-dinh.txt"
+    file.write_text("QUY ĐỊNH\nVề thử\n\nĐiều 1. Thử\nMột.", encoding="utf-8")
+    assert ingest_file(file, publish=False)["status"] == "created"
+    assert load_people(only_first_start=True) == 0
+    assert load_people(only_first_start=False) == 300
+    shown = take_first_administrator()
+    assert shown is not None
+    assert shown["email"] == "quan-tri@song-xanh.example"
+    assert take_first_administrator() is None
+
+
+def test_without_the_demos_organisation_none_is_offered(app: Any) -> None:
+    assert "dùng thử với vai" not in client(app).get("/").text
+
+
+@pytest.mark.usefixtures("demo")
+def test_with_the_demos_organisation_they_stand_on_the_first_page_and_at_the_sign_in(app: Any) -> None:
+    for page in ("/", "/admin/sign-in"):
+        assert client(app).get(page).text.count('action="/demo/personas/') == len(PERSONAS)
 
 
 def test_an_unknown_persona_and_an_organisation_without_personas_are_not_found(app: Any) -> None:

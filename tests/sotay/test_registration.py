@@ -92,10 +92,24 @@ def test_rows_that_cannot_be_read_keep_everything_out(
     assert f"Dòng {expected[0][0]} [{expected[0][1]}]" in run(str(file))[2]
 
 
+def test_the_row_that_numbers_the_columns_is_no_unit(tmp_path: Path) -> None:
+    first, rest = REPORT.split("\n", 1)
+    for numbers in ("1,2,3,4,5,6,7,8,9", "(1),(2),(3),(4),(5),(6),(7),(8),(9)"):
+        file = tmp_path / "a.csv"
+        file.write_text(f"{first}\n{numbers}\n{rest}", encoding="utf-8")
+        code, out, _ = run(str(file), "--json")
+        result: dict[str, Any] = json.loads(out)
+        assert (code, result["total"], [unit["number"] for unit in result["units"]]) == (0, 600, [3, 1, 2])
+        assert [problem["row"] for problem in result["problems"]] == [3, 4, 5]
+
+
 def test_no_such_file_and_no_table(tmp_path: Path) -> None:
-    assert run(str(tmp_path / "không có.csv"))[0] == 1
+    assert run(str(tmp_path / "không có.csv"))[0] == 2
     (tmp_path / "a.xlsx").write_bytes(b"PK\x03\x04")
     code, _, error = run(str(tmp_path / "a.xlsx"))
     assert (code, "Tệp bị hỏng" in error) == (1, True)
+    result: dict[str, Any] = json.loads(run(str(tmp_path / "a.xlsx"), "--json")[1])
+    assert (result["total"], result["units"]) == (None, [])
+    assert [(problem["row"], problem["code"]) for problem in result["problems"]] == [(1, "corrupt")]
     (tmp_path / "big.csv").write_bytes(b"x" * (5 * 1024 * 1024 + 1))
     assert run(str(tmp_path / "big.csv"))[0] == 1

@@ -317,8 +317,10 @@ def test_sign_out_begins_anew_and_keeps_or_erases_the_chat(
         assert session.scalar(select(func.count()).select_from(Conversation)) == kept
     browser.sign_in(issue(member_id))
     data = json.loads(browser.post("/me/data", {"format": "json"}).content)
-    said = [message["text"] for talk in data["conversations"] for message in talk["messages"]]
-    assert said == ["lời của tôi"] * kept
+    assert [(talk["messages"], talk["messages_on_another_device"]) for talk in data["conversations"]] == [
+        *[([], 1)] * kept,
+        ([], 0),
+    ]
 
 
 def test_own_sign_in_is_ended_on_its_own_page_only(browser: Browser) -> None:

@@ -113,6 +113,59 @@ def test_a_mapping_names_fields_and_headings() -> None:
         assert error.value.code == "bad_mapping"
 
 
+@pytest.mark.parametrize("twice", ["Ngày sinh", "NGAY SINH"])
+def test_a_heading_that_stands_twice_is_refused(twice: str) -> None:
+    """Which of the two columns counts would be a guess."""
+    content = csv_file([(*row, "01/01/1990") for row in GOOD], [*HEADINGS, twice])
+    with pytest.raises(ImportFileError, match="Có nhiều cột") as error:
+        reading.open_table(content)
+    assert error.value.code == "duplicate_column"
+    notes = csv_file([(*row, "", "") for row in GOOD], [*HEADINGS, "Ghi chú", "Ghi chú"])
+    assert reading.open_table(notes)[1].columns["unit"] == 6
+
+
+def test_two_sheets_with_people_are_refused() -> None:
+    """Only one would be taken in, and nobody told."""
+    book = Book().rows([HEADINGS, *GOOD])
+    second = book.book.add_worksheet("Chi bộ 2")
+    second.write_row(0, 0, HEADINGS)
+    second.write_row(1, 0, GOOD[0])
+    with pytest.raises(ImportFileError, match="“Sheet1”, “Chi bộ 2”") as error:
+        reading.open_table(book.content())
+    assert error.value.code == "several_sheets"
+
+
+def test_sheets_without_people_do_not_count() -> None:
+    book = Book()
+    book.sheet.write_string(0, 0, "Hướng dẫn")
+    people = book.book.add_worksheet("Danh sách")
+    people.write_row(0, 0, HEADINGS)
+    people.write_row(1, 0, GOOD[0])
+    book.book.add_worksheet("Mẫu trống").write_row(0, 0, HEADINGS)
+    sheet, header = reading.open_table(book.content())
+    assert (sheet.name, sheet.height, header.row) == ("Danh sách", 2, 1)
+
+
+def test_empty_cells_with_a_format_do_not_count_as_columns() -> None:
+    book = Book().rows([HEADINGS, *GOOD])
+    for column in range(len(HEADINGS), 400):
+        book.sheet.write_blank(1, column, None, book.day)
+    sheet, header = reading.open_table(book.content())
+    assert (sheet.height, len(header.columns)) == (4, len(HEADINGS))
+    book = Book().rows([HEADINGS, *GOOD])
+    book.sheet.write_string(1, 400, "x")
+    assert refused(book.content()) == "too_many_columns"
+
+
+def test_a_quote_that_is_never_closed_is_refused() -> None:
+    """It would make one cell of all the rows below it."""
+    text = csv_text().replace("Trần Thị Thử", '"Trần Thị Thử')
+    with pytest.raises(ImportFileError, match="dòng 2 ") as error:
+        reading.open_table(text.encode())
+    assert error.value.code == "unclosed_quote"
+    reading.open_table(csv_text().replace("Trần Thị Thử", '"Trần Thị\nThử"').encode())
+
+
 # Whole files
 
 

@@ -16,6 +16,7 @@ from members import importing, register
 from members.access import SYSTEM, Actor, NotVisibleError, Role
 from members.importing import ImportFileError, ImportStateError, storage, tasks
 from members.models import ImportChange, Member, RegisterImport
+from members.units import move
 from tests.members.importing.files import GOOD, HEADINGS, changed, csv_file, spreadsheet
 from tests.people import Units, actor, make_account, make_units
 
@@ -94,7 +95,10 @@ def test_a_good_file_from_start_to_undo(units: Units, administrator: Actor) -> N
     with unit_of_work() as session:
         assert session.scalar(select(func.count()).select_from(DataKey)) == 1  # the administrator's
         actions = list(session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
-        assert actions == ["members.imported", "member.viewed", "members.import_undone"]
+        assert actions == [
+            "members.import_started", "members.import_confirmed", "members.imported", "member.viewed",
+            "members.import_undone",
+        ]  # fmt: skip
         details = session.scalars(select(AuditEntry.details).where(AuditEntry.action == "members.imported")).one()
         assert details == {"rows": 3, "imported": 3, "created": 3, "updated": 0, "problems": 0}
         assert audit.verify(session).fault is None
@@ -159,6 +163,18 @@ def test_cancelling_drops_the_file(units: Units, administrator: Actor) -> None:
     assert (state(administrator, import_id).state, files()) == ("cancelled", [])
     with pytest.raises(ImportStateError), unit_of_work() as session:
         importing.undo(session, administrator, import_id)
+
+
+def test_who_handed_a_file_in_and_who_confirmed_it_is_in_the_log(units: Units, administrator: Actor) -> None:
+    import_id = begin(administrator, csv_file())
+    finish(SYSTEM, import_id)
+    with unit_of_work() as session:
+        rows = session.scalars(select(AuditEntry).where(AuditEntry.object_id == str(import_id)).order_by(AuditEntry.id))
+        assert [(row.action, row.actor_id) for row in rows] == [
+            ("members.import_started", administrator.account_id),
+            ("members.import_confirmed", None),
+            ("members.imported", administrator.account_id),
+        ]
 
 
 def test_files_wait_for_a_day(units: Units, administrator: Actor) -> None:
@@ -263,6 +279,19 @@ def test_imports_can_be_undone_one_after_another(units: Units, administrator: Ac
         with unit_of_work() as session:
             assert importing.undo(session, administrator, done.import_id).kept == ()
     assert members() == []
+
+
+def test_undo_touches_nobody_who_is_out_of_reach_since(units: Units) -> None:
+    with unit_of_work() as session:
+        local = actor(session, "Quản trị A", (Role.ADMINISTRATOR, units.a))
+    done = importing.run_now(local, file_name="a.csv", content=csv_file())
+    assert done.import_id is not None
+    with unit_of_work() as session:
+        move(session, SYSTEM, units.a1, parent_id=units.b)  # two of the three are in A1
+    with unit_of_work() as session:
+        undone = importing.undo(session, local, done.import_id)
+    assert (undone.removed, sorted(one.reason for one in undone.kept)) == (1, ["out_of_reach", "out_of_reach"])
+    assert members() == [("Đỗ Ví Dụ", units.a1), ("Trần Thị Thử", units.a1)]
 
 
 def test_undo_keeps_who_signed_in_or_was_changed_since(units: Units, administrator: Actor) -> None:

@@ -159,6 +159,15 @@ def test_empty_rows_count_in_row_numbers_only(units: Units) -> None:
     assert (result.rows, codes(result.problems)) == (2, [(5, "Số thẻ", "bad_card_number")])
 
 
+@pytest.mark.parametrize("form", ["{}", "({})", "[{}]"])
+def test_the_row_that_numbers_the_columns_is_nobody(units: Units, form: str) -> None:
+    numbers = tuple(form.format(place) for place in range(1, len(HEADINGS) + 1))
+    result = look(csv_file([numbers, GOOD[0], changed(name="Người Khác", card="1", citizen="")]))
+    assert (result.rows, codes(result.problems)) == (2, [(4, "Số thẻ", "bad_card_number")])
+    shuffled = look(csv_file([(*numbers[1:], numbers[0]), GOOD[1]]))
+    assert (shuffled.rows, shuffled.problems[0].code) == (2, "missing_name")
+
+
 def test_names_are_the_same_composed_or_not(units: Units) -> None:
     importing.run_now(SYSTEM, file_name="a.csv", content=csv_file())
     decomposed = [tuple(unicodedata.normalize("NFD", cell) for cell in row) for row in GOOD]

@@ -170,6 +170,14 @@ SERVER = """
             with unit_of_work() as session:
                 session.execute(text("select cast(:x as date), :y"), {"x": form["x"], "y": form["y"]})
 
+        @app.post("/breaks-in-the-database")
+        async def breaks_in_the_database(request: Request):
+            from sqlalchemy import text
+            from core.database import unit_of_work
+            form = await request.form()
+            with unit_of_work() as session:
+                session.execute(text("select :x, :y from nowhere"), {"x": form["x"], "y": form["y"]})
+
         return app
 
     if __name__ == "__main__":
@@ -199,7 +207,8 @@ def test_a_served_application_writes_no_values_to_its_log_files(data_dir: Path, 
                     assert time.monotonic() < deadline, "waited in vain"
                     time.sleep(0.1)
             assert client.get("/fails", params={"x": PHONE + NAME}).status_code == 500
-            assert client.post("/fails-in-the-database", data={"x": NAME, "y": EMAIL}).status_code == 500
+            assert client.post("/fails-in-the-database", data={"x": NAME, "y": EMAIL}).status_code == 422
+            assert client.post("/breaks-in-the-database", data={"x": NAME, "y": EMAIL}).status_code == 500
             form = {"email": EMAIL, "password": "hunter2-mật-khẩu", "code": "123456"}
             assert (
                 client.post("/admin/sign-in", data=form, headers={"Sec-Fetch-Site": "same-origin"}).status_code >= 400
@@ -212,6 +221,7 @@ def test_a_served_application_writes_no_values_to_its_log_files(data_dir: Path, 
     content = log.read_text()
     assert "ValueError" in content
     assert "InvalidDatetimeFormat" in content
+    assert "UndefinedTable" in content
     assert [value for value in PLANTED if value in content] == []
     server = (data_dir / "log" / "postgres.log").read_text()
     assert [value for value in PLANTED if value in server] == []

@@ -48,6 +48,21 @@ class Settings(BaseSettings):
     oidc_issuer: str | None = Field(default=None, alias="SOTAY_OIDC_ISSUER")
     oidc_client_id: str | None = Field(default=None, alias="SOTAY_OIDC_CLIENT_ID")
     oidc_client_secret_file: Path | None = Field(default=None, alias="SOTAY_OIDC_CLIENT_SECRET_FILE")
+    ekyc_ocr: Literal["auto", "pytesseract", "tesserocr"] = Field(default="auto", alias="EKYC_OCR")
+    ekyc_tessdata_dir: Path | None = Field(default=None, alias="EKYC_TESSDATA_DIR")
+    ekyc_templates_dir: Path | None = Field(default=None, alias="EKYC_TEMPLATES_DIR")
+    ekyc_model_dir: Path | None = Field(default=None, alias="EKYC_MODEL_DIR")
+    ekyc_second_recogniser: Path | None = Field(default=None, alias="EKYC_SECOND_RECOGNISER")
+    ekyc_passive_model: Path | None = Field(default=None, alias="EKYC_PASSIVE_MODEL")
+    ekyc_vendor: str | None = Field(default=None, alias="EKYC_VENDOR")
+    ekyc_same_from: float = Field(default=0.36, alias="EKYC_SAME_FROM", ge=-1, le=1)
+    ekyc_review_from: float = Field(default=0.25, alias="EKYC_REVIEW_FROM", ge=-1, le=1)
+    ekyc_min_confidence: float = Field(default=0.8, alias="EKYC_MIN_CONFIDENCE", ge=0, le=1)
+    ekyc_min_text_height: float = Field(default=12, alias="EKYC_MIN_TEXT_HEIGHT", ge=0)
+    ekyc_min_sharpness: float = Field(default=0.2, alias="EKYC_MIN_SHARPNESS", ge=0, le=1)
+    ekyc_max_glare: float = Field(default=0.05, alias="EKYC_MAX_GLARE", ge=0, le=1)
+    ekyc_poses: int = Field(default=2, alias="EKYC_POSES", ge=2, le=4)
+    ekyc_review_days: int = Field(default=7, alias="EKYC_REVIEW_DAYS", ge=1, le=7)
     log_level: str = Field(default="INFO", alias="SOTAY_LOG_LEVEL")
 
     @field_validator("trusted_proxies")
@@ -61,7 +76,16 @@ class Settings(BaseSettings):
             raise ValueError("everybody would be a trusted proxy")
         return ",".join(str(network).removesuffix("/32") for network in networks)
 
-    @field_validator("data_dir", "keys_dir", "oidc_client_secret_file")
+    @field_validator(
+        "data_dir",
+        "keys_dir",
+        "oidc_client_secret_file",
+        "ekyc_tessdata_dir",
+        "ekyc_templates_dir",
+        "ekyc_model_dir",
+        "ekyc_second_recogniser",
+        "ekyc_passive_model",
+    )
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().resolve() if value else None

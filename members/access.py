@@ -67,6 +67,7 @@ class Permission(StrEnum):
     EDIT_DOCUMENTS = "documents.edit"
     PUBLISH_DOCUMENTS = "documents.publish"
     ANSWER_QUESTIONS = "questions.answer"
+    REVIEW_SIGN_UPS = "sign_ups.review"
 
 
 _P = Permission
@@ -76,11 +77,11 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.CURATOR: frozenset({_P.READ_DOCUMENTS, _P.EDIT_DOCUMENTS, _P.PUBLISH_DOCUMENTS, _P.ANSWER_QUESTIONS}),
     Role.APPROVER: frozenset({_P.READ_DOCUMENTS, _P.PUBLISH_DOCUMENTS}),
     Role.EXAMINER: frozenset(),
-    Role.REVIEWER: frozenset(),
+    Role.REVIEWER: frozenset({_P.REVIEW_SIGN_UPS}),
     Role.ADMINISTRATOR: frozenset(Permission),
     Role.AUDITOR: frozenset({_P.READ_UNITS, _P.READ_STATISTICS, _P.READ_AUDIT}),
 }
-"""What each role may do in the subtree of its node. Examinations and sign-up by photo bring their own."""
+"""What each role may do in the subtree of its node. Examinations bring their own."""
 
 
 class NotVisibleError(Exception):

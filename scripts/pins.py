@@ -88,7 +88,7 @@ def main() -> None:
         compile_pins("app", "3.11", folder, [*upgrade, *same])
         compile_pins("neural", "3.11", folder, [*upgrade, *same])
         compile_pins("engine", "3.10", folder, upgrade)
-    # requirements/assets.txt is a list of its own: one wheel, without what it depends on.
+    # requirements/assets.txt is a list of its own: wheels without what they depend on.
 
 
 if __name__ == "__main__":

@@ -144,6 +144,22 @@ def install_packages(packages: List[str]) -> bool:
     return True
 
 
+def text_recognition() -> List[str]:
+    """The packages of Tesseract that are missing: the program, and what it knows of Vietnamese."""
+    if sys.platform == "darwin":
+        return [] if shutil.which("tesseract") else ["tesseract", "tesseract-lang"]
+    if shutil.which("tesseract") is None:
+        return ["tesseract-ocr", "tesseract-ocr-vie"]
+    listed = subprocess.run(
+        ["tesseract", "--list-langs"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+        check=False,
+    )
+    return [] if "vie" in listed.stdout.split() else ["tesseract-ocr-vie"]
+
+
 def system_packages(*, tests: bool) -> None:
     """What the system itself must bring; named in one line where we may not install it."""
     missing = []
@@ -152,9 +168,11 @@ def system_packages(*, tests: bool) -> None:
     browser = any(map(shutil.which, BROWSERS)) or any(Path(path).exists() for path in MAC_BROWSERS)
     if tests and not browser:
         missing.append("chromium")
+    missing += text_recognition()
     if missing and not install_packages(missing):
         names = " ".join(missing)
-        say(f"Cần thêm gói hệ thống (please install): {names}, ví dụ: sudo apt-get install {names}")
+        command = "brew install" if sys.platform == "darwin" else "sudo apt-get install"
+        say(f"Cần thêm gói hệ thống (please install): {names}, ví dụ: {command} {names}")
 
 
 def digest(files: List[Path]) -> str:
@@ -259,7 +277,12 @@ def set_up(*, tests: bool) -> None:
     name, label = ("dev", "ứng dụng và công cụ kiểm thử") if tests else ("app", "ứng dụng")
     steps = [
         Step(application, name, f"Cài {label} (installing the application, Python 3.11)"),
-        Step(application, "assets", "Cài tệp cho trình duyệt (installing files for browsers)", ["--no-deps"]),
+        Step(
+            application,
+            "assets",
+            "Cài phần không kèm gói phụ thuộc (installing wheels without what they depend on)",
+            ["--no-deps"],
+        ),
         Step(engine, "engine", "Cài bộ hội thoại Rasa, khoảng 2,5 GB (installing the engine, Python 3.10)"),
     ]
     todo = [step for step in steps if not step.is_done()]

@@ -12,7 +12,7 @@ import pytest
 
 # Before anything reads the settings: nothing of the user's own installation is touched.
 for variable in list(os.environ):
-    of_ours = variable.startswith("SOTAY_") and variable not in ("SOTAY_MATERIAL", "SOTAY_DATA_DIR")
+    of_ours = variable.startswith(("SOTAY_", "EKYC_")) and variable not in ("SOTAY_MATERIAL", "SOTAY_DATA_DIR")
     if of_ours or variable in ("DATABASE_URL", "CHROMA_URL", "HOST", "PORT", "TLS", "DEMO"):
         del os.environ[variable]
 

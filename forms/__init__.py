@@ -1,0 +1,1 @@
+"""Everything that is asked step by step: definition, state, validation, next step."""

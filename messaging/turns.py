@@ -70,7 +70,16 @@ def handle(inbox_id: int, *, engine: DialogueEngine, without_engine: WithoutEngi
     except EngineError as error:
         log.warning("answering without the engine: %s", error)
         replies = list(without_engine(turn))
+        _missed(turn.conversation_id)
     record(turn, replies)
+
+
+def _missed(conversation_id: uuid.UUID) -> None:
+    """The engine knows nothing of this turn (a form may have begun or ended in it), so its next turn begins a new session."""
+    with unit_of_work() as session:
+        conversation = session.get(Conversation, conversation_id, with_for_update=True)
+        if conversation is not None:
+            conversation.turns += -conversation.turns % TURNS_PER_SESSION
 
 
 def give_up(inbox_id: int, apology: Reply) -> None:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from bot.actions import own
 from bot.actions.base import Said, TalkAction
-from bot.actions.small_talk import Greet
 from bot.actions.wording import you
 from core.database import unit_of_work
 from core.text import syllables
 from knowledge import answers, questions
 from messaging.reply import Choice, Reply
-from messaging.turns import Turn
 
 SEND = "Gửi câu hỏi này, không kèm tên"
 SEND_INTENT = "send_question"
-
-_GREETINGS = frozenset({"chao", "xin chao", "chao ban", "xin chao ban", "hello", "hi", "alo"})
-"""Folded. Without the engine, at least these are no questions: it is what people try first."""
 
 
 class Ask(TalkAction):
@@ -37,22 +32,6 @@ class SendQuestion(TalkAction):
     def reply(self, said: Said) -> Reply:
         """What became of the question; the same button tapped twice keeps it once."""
         return send_question(said)
-
-
-def answer_without_engine(turn: Turn) -> list[Reply]:
-    """The replies while the engine trains or is down.
-
-    Buttons work, greetings and the exact phrases for one's own matters are understood; all else is a question.
-    """
-    said = Said(turn.text, turn.message_id, turn.conversation_id, turn.payload or {})
-    if said.payload.get("intent") == SEND_INTENT:
-        return [send_question(said)]
-    about_oneself = own.without_engine(said)
-    if about_oneself is not None:
-        return [about_oneself]
-    if " ".join(syllables(said.text)) in _GREETINGS:
-        return [Greet().reply(said)]
-    return [answer_question(said.text)]
 
 
 def send_question(said: Said) -> Reply:

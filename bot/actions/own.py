@@ -309,15 +309,6 @@ class SignIn(OwnMatter):
         )
 
 
-BUTTONS: dict[str, type[TalkAction]] = {
-    "confirm_erasure": ConfirmErasure,
-    "confirm_withdrawal": ConfirmWithdrawal,
-    "erase_conversation": EraseConversation,
-    "confirm_erase_conversation": ConfirmEraseConversation,
-    "cancel": Cancel,
-}
-"""Intents that only buttons carry."""
-
 PHRASES: dict[str, type[TalkAction]] = {
     "ho so cua toi": MyProfile,
     "ho so cua minh": MyProfile,
@@ -337,12 +328,6 @@ PHRASES: dict[str, type[TalkAction]] = {
     "doi dien thoai": SignIn,
 }
 """Folded. What is understood without the engine: the words that our own pages and texts tell people to type."""
-
-
-def without_engine(said: Said) -> Reply | None:
-    """The answer to a button or an exact phrase of this capability, or to a code; None for everything else."""
-    action = BUTTONS.get(str(said.payload.get("intent"))) or PHRASES.get(" ".join(syllables(said.text)))
-    return action().reply(said) if action else code_typed(said.text)
 
 
 def code_typed(text: str) -> Reply | None:

@@ -17,52 +17,13 @@ from fastapi.responses import JSONResponse
 from rasa_sdk.executor import ActionExecutor
 from rasa_sdk.interfaces import ActionExecutionRejection, ActionMissingDomainException, ActionNotFoundException
 
-from bot.actions.about import About, WhoAreYou
-from bot.actions.ask import Ask, SendQuestion
-from bot.actions.base import TalkAction
-from bot.actions.help import Help
-from bot.actions.out_of_scope import OutOfScope
-from bot.actions.own import (
-    Cancel,
-    ConfirmEraseConversation,
-    ConfirmErasure,
-    ConfirmWithdrawal,
-    EraseConversation,
-    EraseMyData,
-    MyData,
-    MyProfile,
-    SignIn,
-    WithdrawConsent,
-)
-from bot.actions.small_talk import Goodbye, Greet, Thank
-from bot.actions.stop import Stop
+from bot.actions import forms, talk
 from core.engine import SECRET_HEADER
 from core.secrets import secret
 
 router = APIRouter(include_in_schema=False)
 
-ACTIONS: tuple[type[TalkAction], ...] = (
-    Greet,
-    Goodbye,
-    Thank,
-    Help,
-    About,
-    WhoAreYou,
-    Stop,
-    Ask,
-    OutOfScope,
-    SendQuestion,
-    MyProfile,
-    MyData,
-    EraseMyData,
-    WithdrawConsent,
-    SignIn,
-    ConfirmErasure,
-    ConfirmWithdrawal,
-    EraseConversation,
-    ConfirmEraseConversation,
-    Cancel,
-)
+ACTIONS = (*talk.ACTIONS, *forms.ACTIONS)
 MAX_BODY = 1_000_000
 """Bytes, before and after inflating: a call carries one turn of a conversation."""
 

@@ -11,12 +11,13 @@ import pytest
 
 from bot.actions import ask, wording
 from bot.actions.about import About, WhoAreYou
-from bot.actions.ask import Ask, SendQuestion, answer_without_engine
+from bot.actions.ask import Ask, SendQuestion
 from bot.actions.base import MetadataMissingError, Said
 from bot.actions.help import Help
 from bot.actions.out_of_scope import OutOfScope, refusal
 from bot.actions.small_talk import Goodbye, Greet, Thank
-from bot.actions.stop import Stop
+from bot.actions.without_engine import answer_without_engine
+from core import address
 from core.settings import settings
 from knowledge.answers import Answer, NothingPublishedError
 from messaging.reply import Citation, CitedDocument, Suggestion
@@ -143,6 +144,7 @@ def test_send_question_without_a_question_sends_nothing(knowledge: Knowledge) ->
     assert knowledge.sent == []
 
 
+@pytest.mark.usefixtures("database")
 def test_without_the_engine_texts_are_questions_and_buttons_still_work(knowledge: Knowledge) -> None:
     typed = Turn(1, CONVERSATION, "m1", "hội phí?", None)
     tapped = Turn(2, CONVERSATION, "m2", "Gửi", {"intent": "send_question", "question": "Q?"})
@@ -151,6 +153,7 @@ def test_without_the_engine_texts_are_questions_and_buttons_still_work(knowledge
     assert [sent["message_id"] for sent in knowledge.sent] == ["m2"]
 
 
+@pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("text", ["Xin chào!", "chao ban", "alo"])
 def test_without_the_engine_a_greeting_is_still_greeted(knowledge: Knowledge, text: str) -> None:
     assert answer_without_engine(Turn(1, CONVERSATION, "m1", text, None)) == [Greet().reply(said(text))]
@@ -162,15 +165,14 @@ def test_the_bot_says_plainly_that_it_is_a_machine() -> None:
 
 
 def test_courtesies_need_no_service_and_some_offer_questions() -> None:
-    replies = {action.action: action().reply(said("x")) for action in (Greet, Goodbye, Thank, Help, About, Stop)}
+    replies = {action.action: action().reply(said("x")) for action in (Greet, Goodbye, Thank, Help, About)}
     offering = {name for name, reply in replies.items() if len(reply.choices) == 3}
     assert offering == {"action_greet", "action_help", "action_about"}
-    assert replies["action_stop"].text.startswith("Đã dừng")
     assert all(reply.citations == [] for reply in replies.values())
 
 
 def test_the_form_of_address_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wording, "settings", lambda: settings().model_copy(update={"address": "Anh/Chị"}))
+    monkeypatch.setattr(address, "settings", lambda: settings().model_copy(update={"address": "Anh/Chị"}))
     assert wording.you(start=True) == "Anh/Chị"
     assert wording.you() == "anh/Chị"
     assert Thank().reply(said("cảm ơn")).text == "Không có gì ạ. Anh/Chị còn câu hỏi nào, cứ gõ tiếp nhé."

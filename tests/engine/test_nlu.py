@@ -84,7 +84,7 @@ def test_training_removes_models_of_earlier_files_and_is_not_repeated(trained: P
     assert [path.name for path in model.parent.iterdir()] == [model.name]
 
 
-OWN_MATTERS = {"my_profile", "my_data", "erase_my_data", "withdraw_consent", "sign_in"}
+OWN_MATTERS = {"my_profile", "my_data", "erase_my_data", "withdraw_consent", "sign_in", "sign_up"}
 
 
 def test_held_out_messages_in_other_words(parse: Parse) -> None:

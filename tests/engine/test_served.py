@@ -23,28 +23,66 @@ from bot.model import ROOT, model_path
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SECRET = "a secret of this test run"
-BUTTONS = ("confirm_erasure", "confirm_withdrawal", "erase_conversation", "confirm_erase_conversation", "cancel")
+BUTTONS = (
+    "sign_up_link",
+    "form_answer",
+    "confirm_erasure",
+    "confirm_withdrawal",
+    "erase_conversation",
+    "confirm_erase_conversation",
+    "cancel",
+)
+
+
+LISTEN = [{"event": "session_started"}, {"event": "action", "name": "action_listen"}]
+LOOP = [
+    {"event": "active_loop", "name": "step_by_step"},
+    {"event": "slot", "name": "answer", "value": None},
+    {"event": "slot", "name": "requested_slot", "value": "answer"},
+]
+# The answer's slot, too: without it the engine takes an unfilled answer for a refusal, and lets the intent's rule speak as well.
+NO_LOOP = [LOOP[1], {"event": "slot", "name": "requested_slot", "value": None}]
+ASK = "action_ask_step_by_step_answer"
 
 
 class Actions(BaseHTTPRequestHandler):
-    """Stands for the application: every action replies with its own name and what it was told."""
+    """Stands for the application: every action replies with its own name and what it was told.
+
+    Signing up opens a form for the senders in ``forms``, which "dừng" ends; a text of two words and more is answered in between.
+    """
 
     protocol_version = "HTTP/1.1"
     calls: ClassVar[list[dict[str, Any]]] = []
     connections: ClassVar[set[Any]] = set()
     fail: ClassVar[bool] = False
+    forms: ClassVar[dict[str, bool]] = {}
 
     def do_POST(self) -> None:
         call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         type(self).calls.append({**call, "secret": self.headers["X-Sotay-Secret"]})
         type(self).connections.add(self.client_address)
-        reply = {"custom": {"reply": {"text": call["next_action"]}}}
-        answer = b"{}" if self.fail else json.dumps({"events": [], "responses": [reply]}).encode()
+        events, replies = self.act(call["next_action"], call["sender_id"], call["tracker"]["latest_message"])
+        responses = [{"custom": {"reply": {"text": text}}} for text in replies]
+        answer = b"{}" if self.fail else json.dumps({"events": events, "responses": responses}).encode()
         self.send_response(500 if self.fail else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
+
+    def act(self, action: str, sender: str, message: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
+        """The events and the replies of an action."""
+        text = message.get("text") or ""
+        if action == "action_session_start":
+            return [LISTEN[0], *(LOOP if self.forms.get(sender) else []), LISTEN[1]], []
+        if action == "action_sign_up" and sender in self.forms:
+            self.forms[sender] = True
+            return LOOP, []
+        if action == "validate_step_by_step":
+            self.forms[sender] = self.forms[sender] and text != "dừng"
+            ended = not self.forms[sender]
+            return NO_LOOP if ended else LOOP, [action] if ended or (" " in text and "đăng ký" not in text) else []
+        return [], [action]
 
     def log_message(self, *_: Any) -> None:
         """Quiet."""
@@ -130,6 +168,10 @@ def test_every_rule_leads_to_its_action(engine: Engine) -> None:
         "đăng nhập": "action_sign_in",
         "tôi có mã": "action_sign_in",
         "doi dien thoai": "action_sign_in",
+        "tôi muốn đăng ký": "action_sign_up",
+        "dang ky thanh vien": "action_sign_up",
+        "chụp thẻ để đăng ký": "action_sign_up",
+        "điều kiện đăng ký kết nạp là gì": "action_ask",
     }
     assert {text: engine.say(text) for text in expected} == {text: (200, [action]) for text, action in expected.items()}
 
@@ -188,6 +230,50 @@ def test_replies_are_rebuilt_from_the_conversation_also_after_a_new_session(engi
     assert engine.post("replies", {"sender": "crash", "message_id": "other"}) == (200, {"messages": None})
     assert engine.post("forget", {"sender": "crash"}) == (200, {})
     assert engine.post("replies", {"sender": "crash", "message_id": "told"}) == (200, {"messages": None})
+
+
+def test_while_a_form_is_open_every_message_goes_to_it(engine: Engine) -> None:
+    Actions.forms["form 1"] = False
+
+    def say(text: str, **button: Any) -> list[str]:
+        status, replies = engine.say(text, sender="form 1", **button)
+        assert status == 200
+        return list(replies)
+
+    assert say("xin chào") == ["action_greet"]
+    assert say("tôi muốn đăng ký") == [ASK]
+    assert say("ừ") == [ASK]
+    assert say("hội phí bao nhiêu") == ["validate_step_by_step", ASK]
+    assert say("Nút", intent="form_answer") == [ASK]
+    assert say("Nút", intent="cancel") == [ASK]
+    assert say("dừng") == ["validate_step_by_step"]
+    assert say("xin chào") == ["action_greet"]
+    assert say("Nút", intent="form_answer") == ["action_form_answer"]
+
+
+def test_a_form_goes_on_in_a_new_session_and_its_replies_are_rebuilt(engine: Engine) -> None:
+    Actions.forms["form 2"] = False
+    assert engine.say("đăng ký", sender="form 2") == (200, [ASK])
+    assert engine.post("session", {"sender": "form 2"}) == (200, {})
+    assert engine.say("hội phí bao nhiêu", sender="form 2", message_id="between") == (
+        200,
+        ["validate_step_by_step", ASK],
+    )
+    _, rebuilt = engine.post("replies", {"sender": "form 2", "message_id": "between"})
+    assert [message["custom"]["reply"]["text"] for message in rebuilt["messages"]] == ["validate_step_by_step", ASK]
+    Actions.forms["form 2"] = False  # ended by the page, or while the engine was away
+    assert engine.say("xin chào", sender="form 2") == (200, ["validate_step_by_step"])
+    assert engine.say("xin chào", sender="form 2") == (200, ["action_greet"])
+    Actions.forms["form 2"] = True  # begun while the engine was away: the next session knows
+    assert engine.post("session", {"sender": "form 2"}) == (200, {})
+    assert engine.say("ừ", sender="form 2") == (200, [ASK])
+
+
+def test_a_message_without_a_form_costs_one_call_after_the_sessions_first(engine: Engine) -> None:
+    engine.say("xin chào", sender="calls")
+    before = len(Actions.calls)
+    engine.say("cảm ơn", sender="calls")
+    assert [call["next_action"] for call in Actions.calls[before:]] == ["action_thank"]
 
 
 def test_a_failing_action_is_said_and_leaves_no_reply(engine: Engine) -> None:

@@ -126,6 +126,20 @@ def test_long_conversations_begin_new_sessions() -> None:
     assert len(_said()) == turns.TURNS_PER_SESSION + 1
 
 
+def test_after_a_turn_without_the_engine_its_next_turn_begins_a_session() -> None:
+    """A form may have begun or ended in that turn: only a new session asks where it stands."""
+    engine = Engine()
+    turns.handle(_receive(message_id="m1"), engine=engine, without_engine=_without_engine)
+    engine.failure = EngineUnavailable("down")
+    turns.handle(_receive(message_id="m2"), engine=engine, without_engine=_without_engine)
+    engine.failure = None
+    assert engine.sessions == []
+    for message_id in ("m3", "m4"):
+        turns.handle(_receive(message_id=message_id), engine=engine, without_engine=_without_engine)
+    assert len(engine.sessions) == 1
+    assert [text for _, text in _said()] == ["Chào đồng chí", "không có engine: chào", "Chào đồng chí", "Chào đồng chí"]
+
+
 def test_giving_up_answers_once() -> None:
     inbox_id = _receive()
     turns.give_up(inbox_id, Reply(text="Xin lỗi"))

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from sotay.commands import admin, audit, backup, keys, members, registration, units
+from sotay.commands import admin, audit, backup, ekyc, keys, members, registration, units
 from sotay.terminal import Json, bad_settings, emit, fail, installation, progress, say
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.add_typer(registration.app, name="registration")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
 app.add_typer(backup.app)
+app.add_typer(ekyc.app, name="ekyc")
 
 AsOf = Annotated[
     str | None, typer.Option("--as-of", metavar="DATE", help="Ngày cần hỏi, YYYY-MM-DD (mặc định: hôm nay).")

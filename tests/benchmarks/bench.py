@@ -1,5 +1,5 @@
 """Speed at full size: ``python -m tests.benchmarks.bench [PART…]``; parts: search, embedding, restart, turns, units, sign_in,
-members, permissions, peer.
+members, permissions, peer, ekyc, faces.
 
 Every part writes ``PART.json`` into ``--out`` and prints its table. All data is temporary (``--work``, default a new
 folder) or kept in ``--cache``; the installation's own data folder is not touched. Loopback only.
@@ -15,6 +15,8 @@ from pathlib import Path
 
 from tests.benchmarks import (
     bench_chat,
+    bench_ekyc,
+    bench_faces,
     bench_members,
     bench_peer,
     bench_permissions,
@@ -38,6 +40,8 @@ PARTS: dict[str, Part] = {
     "peer": bench_peer.peer,
     "members": bench_members.members,
     "permissions": bench_permissions.permissions,
+    "ekyc": bench_ekyc.ekyc,
+    "faces": bench_faces.impostors,
 }
 
 

@@ -1,0 +1,450 @@
+"""Words of a card to its values, anchored on the labels: no boxes, so that layouts may differ.
+
+A label is searched in every line; its value is what follows on the line up to the next label or a wide gap, else what stands
+below it. Home town and issuer may run on in the next line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+
+from core.text import fold, nfc
+from ekyc.ocr.base import Box, Word
+from ekyc.templates import OTHER, Template, plain
+
+DATES = ("date_of_birth", "joined_on", "official_on", "issued_on")
+RUNS_ON = ("home_town", "issuer")
+"""Fields whose value may take two lines."""
+LONGEST_LABEL = 7
+"""Words."""
+_CUT = re.compile(r"(?<=:)(?=[^\s:])|(?<=[^\W\d_]{2})(?=\d{2})|(?<=\d{4})(?=[^\W\d_]{2})")
+"""Where one reader's word is two: after a colon, between letters and a number."""
+_EDGE = " .,:;-–—_|/\\'\"`~=*•·<>()[]{}!?“”‘’«»©®°"
+_DASHES = ("-", "–", "—", "−")
+_NOISE = re.compile(r"[^\w\s,.\-/()'’&]+")
+_LETTER_DIGITS = str.maketrans(
+    {
+        "O": "0",
+        "o": "0",
+        "Q": "0",
+        "D": "0",
+        "l": "1",
+        "I": "1",
+        "i": "1",
+        "|": "1",
+        "!": "1",
+        "Z": "2",
+        "z": "2",
+        "S": "5",
+        "s": "5",
+        "B": "8",
+        "b": "6",
+        "g": "9",
+        "q": "9",
+    }
+)
+_NUMERIC = re.compile(r"(?<!\d)(\d{1,4})\s*[/\-.,\s]\s*(\d{1,2})\s*[/\-.,\s]\s*(\d{1,4})(?!\d)")
+_WORDED = re.compile(r"(\d{1,2})\s*(?:thang)\s*(\d{1,2})\s*(?:nam)\s*(\d{4})")
+_TOGETHER = re.compile(r"(?<!\d)(\d{2})[1/7|]?(\d{2})[1/7|]?(\d{4})(?!\d)")
+UNSURE = 0.5
+"""What a value is worth that was only understood by replacing letters with digits or by guessing separators."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What one view says of a field. ``words``: (text, confidence) in order; ``boxes``: one for each printed line."""
+
+    text: str
+    confidence: float
+    words: tuple[tuple[str, float], ...]
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """All values of a view. ``places``: where the value of a labelled field should stand, read or not."""
+
+    values: dict[str, Value] = field(default_factory=dict)
+    places: dict[str, tuple[Box, ...]] = field(default_factory=dict)
+    rooms: dict[str, Box] = field(default_factory=dict)
+    """Room for a line below a value that may run on, where no word was read."""
+    spans: dict[str, Box] = field(default_factory=dict)
+    """The whole of the line on which a value stands, from its label to the next one."""
+    labels: int = 0
+    """How many different fields have a label on the card."""
+
+
+@dataclass(frozen=True)
+class _Label:
+    line: int
+    first: int
+    last: int
+    field: str
+    score: float
+
+
+def find(words: Sequence[Word], template: Template, width: int) -> Found:
+    """The values that the labels of *template* point to among the *words* of a picture *width* pixels wide."""
+    lines = rows(words)
+    if not lines:
+        return Found()
+    height = typical_height(words)
+    labels = _labels(lines, template, height)
+    found: dict[str, Value] = {}
+    places: dict[str, tuple[Box, ...]] = {}
+    rooms: dict[str, Box] = {}
+    spans: dict[str, Box] = {}
+    scores: dict[str, float] = {}
+    for label in labels:
+        if label.field == OTHER:
+            continue
+        place, span, taken = _value_words(label, labels, lines, height, width)
+        value = read_value(label.field, taken, template)
+        # A label may be printed twice (a title, a note): the one with a value that can be read counts.
+        worth = label.score + (10 if value else 0)
+        if worth > scores.get(label.field, -1):
+            scores[label.field] = worth
+            places[label.field] = place
+            spans[label.field] = span
+            found.pop(label.field, None)
+            rooms.pop(label.field, None)
+            if value:
+                found[label.field] = value
+                if label.field in RUNS_ON and (room := _room(value, words, height)):
+                    rooms[label.field] = room
+    return Found(found, places, rooms, spans, len(places))
+
+
+def _room(value: Value, words: Sequence[Word], height: float) -> Box | None:
+    """The place of a second line under a value of one line, when nothing was read there: readers drop short lines."""
+    if len(value.boxes) != 1:
+        return None
+    left, _, right, bottom = value.boxes[0]
+    below = [
+        word.box[1]
+        for word in words
+        if word.middle > bottom and word.box[0] < right and word.box[2] > left and any(c.isalnum() for c in word.text)
+    ]
+    space = min(below, default=bottom + round(1.6 * height)) - bottom
+    if space < 1.15 * height:
+        return None
+    return (left - round(0.2 * height), bottom + 2, right, bottom + min(space, round(1.5 * height)))
+
+
+def typical_height(words: Sequence[Word]) -> float:
+    """Median height of the words that hold letters or digits."""
+    heights = [word.height for word in words if any(c.isalnum() for c in word.text)]
+    return float(np.median(heights)) if heights else 1.0
+
+
+def rows(words: Sequence[Word]) -> list[list[Word]]:
+    """Words in lines from top to bottom, each from left to right; columns side by side make one line.
+
+    Each word joins the line whose last word on its left overlaps it most in height: that follows a line that runs
+    slightly up or down.
+    """
+    lines: list[list[Word]] = []
+    height = typical_height(words)
+    # Specks, borders and the portrait's outlines are no words; they would draw real words out of their line.
+    real = [
+        word
+        for word in words
+        if word.confidence >= 0.1
+        and word.height < 2.3 * height
+        and (word.height > 0.4 * height or word.text in _DASHES)
+    ]
+    for word in sorted((piece for word in real for piece in _pieces(word)), key=lambda word: word.box[0]):
+        best, overlap = None, 0.45
+        for line in lines:
+            last = max(line[-2:], key=lambda one: (one.text not in _DASHES, one.box[0]))
+            shared = min(last.box[3], word.box[3]) - max(last.box[1], word.box[1])
+            share = shared / max(1, min(last.height, word.height))
+            if share > overlap:
+                best, overlap = line, share
+        if best is None:
+            lines.append([word])
+        else:
+            best.append(word)
+    return sorted(lines, key=lambda line: float(np.median([word.middle for word in line])))
+
+
+def _pieces(word: Word) -> Iterator[Word]:
+    """The word, cut where a reader glued two together; boxes by the number of letters."""
+    parts = _CUT.split(word.text)
+    left, _, right, _ = word.box
+    each = (right - left) / max(1, len(word.text))
+    at = 0
+    for part in parts:
+        box = (round(left + at * each), word.box[1], round(left + (at + len(part)) * each), word.box[3])
+        at += len(part)
+        if part.strip():
+            yield Word(nfc(part), box, word.confidence)
+
+
+def _labels(lines: list[list[Word]], template: Template, height: float) -> list[_Label]:
+    """Labels in reading order, none overlapping another; the longer and more alike one is kept."""
+    candidates: list[_Label] = []
+    for index, line in enumerate(lines):
+        folded = [plain(word.text) for word in line]
+        for first in range(len(line)):
+            together = ""
+            for last in range(first, min(first + LONGEST_LABEL, len(line))):
+                if last > first and line[last].box[0] - line[last - 1].box[2] > 1.6 * height:
+                    break
+                together += folded[last]
+                if together and folded[last] and folded[first]:
+                    candidates += _match(together, line, index, first, last, template, height)
+                if line[last].text.endswith(":"):
+                    break
+    chosen: list[_Label] = []
+    for label in sorted(candidates, key=lambda label: -label.score):
+        if not any(
+            other.line == label.line and other.first <= label.last and label.first <= other.last for other in chosen
+        ):
+            chosen.append(label)
+    return sorted(chosen, key=lambda label: (label.line, label.first))
+
+
+def _match(
+    together: str, line: list[Word], index: int, first: int, last: int, template: Template, height: float
+) -> Iterator[_Label]:
+    colon = line[last].text.endswith(":") or (last + 1 < len(line) and line[last + 1].text.startswith(":"))
+    starts = first == 0 or line[first].box[0] - line[first - 1].box[2] > 0.8 * height
+    for text, wanted in template.labels.items():
+        if abs(len(text) - len(together)) > max(1, len(text) // 10):
+            continue
+        # A label begins a line or a column, or ends in a colon: else "Ban Thường vụ" would hold "Thường trú".
+        if not starts and (not colon or len(text) < 5):
+            continue
+        needed = 1.0 if len(text) < 5 else 0.8 if len(text) < 8 or wanted == OTHER else 0.74
+        alike = Levenshtein.normalized_similarity(text, together, score_cutoff=needed)
+        if alike < needed:
+            continue
+        yield _Label(index, first, last, wanted, len(text) * (alike - 0.5) + 1.5 * colon + 0.5 * starts)
+
+
+def _value_words(
+    label: _Label, labels: list[_Label], lines: list[list[Word]], height: float, width: int
+) -> tuple[tuple[Box, ...], Box, list[list[Word]]]:
+    """Where the value of *label* stands (a box a line), the span of its first line, and its words, line by line."""
+    line = lines[label.line]
+    head = line[label.first]
+    following = next((one for one in labels if one.line == label.line and one.first > label.last), None)
+    end = following.first if following else len(line)
+    border = line[following.first].box[0] - round(0.3 * height) if following else width
+    same = _until_gap(line[label.last + 1 : end], height)
+    start = line[label.last].box[2]
+    place: Box = (start + round(0.1 * height), head.box[1], border, head.box[3])
+    taken = [same] if same else []
+    if not same:
+        below = _below(label.line, head, border, labels, lines, height)
+        if below is None:
+            return ((place,), place, [])
+        at, words = below
+        taken = [words]
+        start = head.box[0] - round(0.3 * height)
+    else:
+        at = label.line
+    if label.field in RUNS_ON and taken:
+        taken += _continued(at, head, taken[0], border, labels, lines, height)
+    boxes = tuple(_around(words) for words in taken)
+    span = (start, boxes[0][1], border, boxes[0][3]) if boxes else place
+    return (boxes or (place,), span, taken)
+
+
+def _until_gap(words: list[Word], height: float) -> list[Word]:
+    """Words up to a gap that separates columns; marks without letters at the edges left out."""
+    kept: list[Word] = []
+    for word in words:
+        if not any(c.isalnum() for c in word.text) and not (kept and word.text in _DASHES):
+            continue
+        if kept:
+            gap = word.box[0] - kept[-1].box[2]
+            if gap > 3.2 * height or (gap > 1.3 * height and word.confidence < 0.4):
+                break
+        kept.append(word)
+    return kept
+
+
+def _below(
+    at: int, head: Word, border: int, labels: list[_Label], lines: list[list[Word]], height: float
+) -> tuple[int, list[Word]] | None:
+    """The line under the label and its words in the label's column, when no label stands there."""
+    for index in range(at + 1, min(at + 4, len(lines))):
+        line = lines[index]
+        words = [word for word in line if head.box[0] - 1.2 * height <= word.box[0] < border]
+        words = [word for word in words if any(c.isalnum() for c in word.text)]
+        if not words:
+            continue
+        if words[0].box[1] - head.box[3] > 2.2 * height:
+            return None
+        if _labelled(index, words, labels, lines):
+            return None
+        kept = _until_gap(words, height)
+        return (index, kept) if kept else None
+    return None
+
+
+def _labelled(index: int, words: list[Word], labels: list[_Label], lines: list[list[Word]]) -> bool:
+    """Whether a label begins among *words* of the line *index*."""
+    inside = {id(word) for word in words}
+    return any(
+        one.line == index and any(id(word) in inside for word in lines[index][one.first : one.last + 1])
+        for one in labels
+    )
+
+
+def _continued(
+    at: int, head: Word, value: list[Word], border: int, labels: list[_Label], lines: list[list[Word]], height: float
+) -> list[list[Word]]:
+    """The second line of a long value: right below, aligned with the value or the label, not labelled itself."""
+    above = value[0]
+    for index in range(at + 1, min(at + 3, len(lines))):
+        line = lines[index]
+        words = [
+            w
+            for w in line
+            if w.box[2] > head.box[0] - height and w.box[0] < border and any(c.isalnum() for c in w.text)
+        ]
+        if not words:
+            continue
+        if words[0].box[1] - max(word.box[3] for word in value) > 1.1 * height or _labelled(
+            index, words, labels, lines
+        ):
+            return []
+        aligned = [
+            place
+            for place in range(len(words))
+            if min(abs(words[place].box[0] - above.box[0]), abs(words[place].box[0] - head.box[0])) < 1.0 * height
+        ]
+        if not aligned:
+            return []
+        kept = _until_gap(words[aligned[0] :], height)
+        if (
+            sum(c.isdigit() for word in kept for c in word.text) >= 6
+        ):  # a date or a number whose label was not recognised
+            return []
+        sure = [word for word in kept if word.confidence >= 0.3]
+        tall = float(np.median([word.height for word in kept]))
+        alike = 0.6 < tall / max(1.0, float(np.median([word.height for word in value]))) < 1.6
+        return [kept] if alike and len(sure) * 2 >= len(kept) else []
+    return []
+
+
+def _around(words: list[Word]) -> Box:
+    boxes = np.array([word.box for word in words])
+    left, top = boxes[:, :2].min(0).tolist()
+    right, bottom = boxes[:, 2:].max(0).tolist()
+    return (int(left), int(top), int(right), int(bottom))
+
+
+def read_value(name: str, lines: Sequence[Sequence[Word]], template: Template) -> Value | None:
+    """The value of the field *name* in printed *lines*; None when there is nothing like it."""
+    words = [word for line in lines for word in line]
+    if not words:
+        return None
+    boxes = tuple(_around(list(line)) for line in lines if line)
+    if name == "card_number":
+        return _number(words, boxes, template)
+    if name in DATES:
+        return _date(words, boxes, template)
+    return _text(name, words, boxes)
+
+
+def _number(words: Sequence[Word], boxes: tuple[Box, ...], template: Template) -> Value | None:
+    joined = ""
+    sure: list[float] = []
+    worth = 1.0
+    for word in words:
+        digits = re.sub(r"[\s.,\-·:/]", "", word.text)
+        if not digits.isdecimal():
+            digits, worth = digits.translate(_LETTER_DIGITS), UNSURE
+        if not digits.isdecimal():
+            if joined:
+                break
+            worth = 1.0
+            continue
+        joined += digits
+        sure.append(word.confidence)
+        if template.number.fullmatch(joined):
+            confidence = min(sure) * worth
+            return Value(joined, confidence, ((joined, confidence),), boxes)
+    return None
+
+
+def _date(words: Sequence[Word], boxes: tuple[Box, ...], template: Template) -> Value | None:
+    text = " ".join(word.text for word in words)
+    sure = min((word.confidence for word in words if any(c.isdigit() for c in word.text)), default=0.0)
+    for written, worth in ((text, 1.0), (text.translate(_LETTER_DIGITS), UNSURE)):
+        day = parse_date(written, template.dates)
+        if day:
+            return Value(day.isoformat(), sure * worth, ((day.isoformat(), sure * worth),), boxes)
+    if match := _TOGETHER.search(re.sub(r"\s", "", text)):
+        day = _day(match.groups(), "dmy")
+        if day:
+            return Value(day.isoformat(), sure * UNSURE, ((day.isoformat(), sure * UNSURE),), boxes)
+    return None
+
+
+def parse_date(text: str, order: str = "dmy") -> date | None:
+    """The first date written in *text*: 05/09/1960, 05-09-1960, 05.09.1960, "ngày 05 tháng 9 năm 1960"; None without one."""
+    if match := _WORDED.search(re.sub(r"[.,]", " ", fold(text))):
+        return _day(match.groups(), "dmy")
+    for match in _NUMERIC.finditer(text):
+        if day := _day(match.groups(), order):
+            return day
+    return None
+
+
+def _day(parts: Sequence[str], order: str) -> date | None:
+    named = dict(zip(order, parts, strict=True))
+    if len(named["y"]) != 4 or len(named["m"]) > 2 or len(named["d"]) > 2:
+        return None
+    try:
+        return date(int(named["y"]), int(named["m"]), int(named["d"]))
+    except ValueError:
+        return None
+
+
+def _dashes(text: str) -> str:
+    return re.sub("[–—−]", "-", nfc(text))
+
+
+def clean(text: str) -> str:
+    """Printed text as it is kept: NFC, single spaces, without marks that are no part of it."""
+    text = " ".join(_NOISE.sub(" ", _dashes(text)).split())
+    text = re.sub(r"\s+([,.])", r"\1", text)
+    text = re.sub(r"([,])(?=[^\s\d])", r"\1 ", text)
+    stripped = text.strip(_EDGE)
+    return (
+        stripped + ")" if stripped.count("(") > stripped.count(")") and text.rstrip(".,; ").endswith(")") else stripped
+    )
+
+
+def _text(name: str, words: Sequence[Word], boxes: tuple[Box, ...]) -> Value | None:
+    kept = [(piece, word.confidence) for word in words for piece in clean_word(word.text)]
+    if name == "full_name":
+        kept = [(text.strip(".,-/()&"), sure) for text, sure in kept]
+        kept = [(text, sure) for text, sure in kept if text]
+    text = clean(" ".join(text for text, _ in kept))
+    if sum(c.isalpha() for c in text) < 2:
+        return None
+    pieces = text.split(" ")
+    if len(pieces) != len(kept):  # a mark at the edge was a word of its own
+        lowest = min(sure for _, sure in kept)
+        kept = [(piece, lowest) for piece in pieces]
+    pairs = tuple((piece, sure) for piece, (_, sure) in zip(pieces, kept, strict=True))
+    return Value(text, min(sure for _, sure in pairs), pairs, boxes)
+
+
+def clean_word(text: str) -> list[str]:
+    """The pieces of one read word that may stand in a value."""
+    return [
+        piece for piece in _NOISE.sub(" ", _dashes(text)).split() if any(c.isalnum() for c in piece) or piece in "-&"
+    ]

@@ -76,6 +76,8 @@ MENU = (
     Entry("Số liệu đăng ký", "/registration", Permission.READ_STATISTICS),
     Entry("Văn bản", "/documents", Permission.READ_DOCUMENTS, everywhere=True),
     Entry("Câu hỏi mở", "/questions", Permission.ANSWER_QUESTIONS, everywhere=True),
+    Entry("Đăng ký trực tiếp", "/sign-ups/in-person", Permission.ISSUE_CODES),
+    Entry("Xét đăng ký", "/sign-ups", Permission.REVIEW_SIGN_UPS),
     Entry("Yêu cầu về dữ liệu", "/requests", Permission.HANDLE_REQUESTS),
     Entry("Tài khoản và vai trò", "/accounts", Permission.MANAGE_ACCOUNTS),
     Entry("Nhật ký", "/audit", Permission.READ_AUDIT),
@@ -91,6 +93,14 @@ def menu(signed: Signed) -> list[Entry]:
         if entry.permission is None
         or (actor.may_everywhere(entry.permission) if entry.everywhere else actor.may(entry.permission))
     ]
+
+
+def here(path: str) -> Entry | None:
+    """The entry to which the page at *path* belongs: of those that lead there the closest."""
+    leading = [
+        one for one in MENU if path == PREFIX + one.path or (one.path and path.startswith(f"{PREFIX}{one.path}/"))
+    ]
+    return max(leading, key=lambda one: len(one.path), default=None)
 
 
 def _day(value: date | None) -> str:
@@ -189,6 +199,7 @@ def page(
         "actor": signed.actor,
         "csrf": signed.csrf,
         "menu": menu(signed),
+        "here": here(request.url.path),
         "settings": settings(),
         **(context or {}),
     }

@@ -25,6 +25,7 @@ from admin import (
     registration,
     requests,
     sign_in,
+    sign_ups,
     units,
 )
 from admin import audit as audit_log
@@ -48,6 +49,7 @@ PAGES = (
     questions.router,
     registration.router,
     requests.router,
+    sign_ups.router,
     units.router,
 )
 """Every page of somebody who is signed in; each router's paths begin with its capability ("/units")."""

@@ -12,6 +12,7 @@ from admin.base import CurrentSigned, Work, page
 from knowledge import curation, questions
 from members import importing, registration, requests
 from members.access import Actor, Permission
+from members.signup import review
 
 router = APIRouter()
 
@@ -46,6 +47,10 @@ def _tasks(session: Session, actor: Actor) -> list[Task]:
         waiting = requests.counts(session, actor)
         found.append(Task(waiting.overdue, "yêu cầu về dữ liệu đã quá hạn", "/requests", "bad"))
         found.append(Task(waiting.open - waiting.overdue, "yêu cầu về dữ liệu chờ giải quyết", "/requests"))
+    if actor.may(Permission.REVIEW_SIGN_UPS):
+        sign_ups = review.counts(session, actor)
+        found.append(Task(sign_ups.urgent, "hồ sơ đăng ký sắp hết hạn xét", "/sign-ups", "bad"))
+        found.append(Task(sign_ups.waiting - sign_ups.urgent, "hồ sơ đăng ký chờ xét", "/sign-ups"))
     if actor.may(Permission.IMPORT_MEMBERS):
         imports = importing.list_imports(session, actor)
         waiting_files = sum(line.state in ("mapping", "checked") for line in imports)

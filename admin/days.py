@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 
 _DAY_FIRST = re.compile(r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})", re.ASCII)
 _YEAR_FIRST = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -23,3 +23,12 @@ def day_meant(text: str) -> date | None:
     if not _YEAR_FIRST.fullmatch(text):
         raise ValueError("this is no day")
     return date.fromisoformat(text)
+
+
+def span_words(span: timedelta) -> str:
+    """A stretch of time in words, in either direction: "1 ngày 3 giờ", "2 giờ", "dưới 1 phút"."""
+    seconds = int(abs(span.total_seconds()))
+    days, hours, minutes = seconds // 86400, seconds % 86400 // 3600, seconds % 3600 // 60
+    parts = [(days, "ngày"), (hours, "giờ"), (minutes, "phút")]
+    shown = [f"{count} {name}" for count, name in parts if count][: 2 if days else 1]
+    return " ".join(shown) or "dưới 1 phút"

@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from admin import base
 from core.database import unit_of_work
 from members import sessions
+from web import base as web_base
+from web import sign_up
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +27,14 @@ MAX_BODY = 1 << 20
 """Bytes of a request's body, anywhere."""
 MAX_UPLOAD = 64 << 20
 """Bytes of a request's body where files are handed in, by somebody who is signed in."""
+MAX_PHOTOS = 17 << 20
+"""Bytes of a request's body where photographs of a sign-up are handed in, by the browser that opened its link."""
 UPLOADS = frozenset(f"{base.PREFIX}/{page}" for page in ("imports", "documents", "registration/reports"))
+PHOTOS = frozenset(f"{sign_up.PATH}/{step}" for step in ("card", "frames", "selfie"))
 
 
 class BodyLimit:
-    """ASGI middleware that answers 413 to a body of more than ``MAX_BODY`` bytes (``MAX_UPLOAD`` where files belong)."""
+    """ASGI middleware that answers 413 to a body of more than ``MAX_BODY`` bytes (more where files and photographs belong)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -84,18 +89,22 @@ def _declared_length(scope: Scope) -> int:
 
 
 async def _limit_of(scope: Scope) -> int:
-    """The limit of this request: the larger one only for the upload of somebody who is signed in."""
-    if scope["method"] != "POST" or scope["path"] not in UPLOADS:
+    """The limit of this request: a larger one only for the upload of somebody who is signed in, or signs up."""
+    if scope["method"] != "POST":
         return MAX_BODY
-    return MAX_UPLOAD if await run_in_threadpool(_signed_in, _token(scope)) else MAX_BODY
+    if scope["path"] in UPLOADS and await run_in_threadpool(_signed_in, _cookie(scope, base.COOKIE)):
+        return MAX_UPLOAD
+    if scope["path"] in PHOTOS and await run_in_threadpool(sign_up.is_bound, _cookie(scope, sign_up.COOKIE)):
+        return MAX_PHOTOS
+    return MAX_BODY
 
 
-def _token(scope: Scope) -> str:
+def _cookie(scope: Scope, name: str) -> str:
     try:
         cookies = SimpleCookie(Headers(scope=scope).get("cookie", ""))
     except CookieError:
         return ""
-    return cookies[base.COOKIE].value if base.COOKIE in cookies else ""
+    return cookies[name].value if name in cookies else ""
 
 
 def _signed_in(token: str) -> bool:
@@ -115,4 +124,9 @@ def _refusal(scope: Scope, limit: int) -> Response:
     if scope["path"] == base.PREFIX or scope["path"].startswith(f"{base.PREFIX}/"):
         context = {"title": "Tệp quá lớn", "message": message}
         return base.templates.TemplateResponse(Request(scope), "error.html", context, status_code=413, headers=headers)
+    if scope["path"] in PHOTOS and "application/json" not in Headers(scope=scope).get("accept", ""):
+        context = {"title": "Ảnh nặng quá", "message": message, "status": "413"}
+        return web_base.templates.TemplateResponse(
+            Request(scope), "error.html", context, status_code=413, headers=headers
+        )
     return JSONResponse({"error": {"code": "too_long", "message": message}}, 413, headers=headers)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from admin.base import CurrentSigned, Id, Work, go, page
+from admin.days import span_words
 from core import clock
 from members import requests
 from members.access import Permission, access_member
@@ -32,11 +33,7 @@ DONE = {
 
 def clock_words(due_at: datetime, now: datetime) -> str:
     """How much time is left until *due_at*: "còn 1 ngày 3 giờ", "quá hạn 2 giờ"."""
-    seconds = int(abs((due_at - now).total_seconds()))
-    days, hours, minutes = seconds // 86400, seconds % 86400 // 3600, seconds % 3600 // 60
-    parts = [(days, "ngày"), (hours, "giờ"), (minutes, "phút")]
-    shown = [f"{count} {name}" for count, name in parts if count][: 2 if days else 1]
-    return f"{'còn' if due_at >= now else 'quá hạn'} {' '.join(shown) or 'dưới 1 phút'}"
+    return f"{'còn' if due_at >= now else 'quá hạn'} {span_words(due_at - now)}"
 
 
 @router.get("/requests")

@@ -3,7 +3,8 @@
 A job is deferred inside the unit of work that gives it its reason (``defer``), and done by the worker (``sotay worker``).
 Jobs may start twice (a killed worker's jobs are rescued), so every task is idempotent.
 
-Queues: ``chat`` (a member waits), ``deliver`` (messages to channels), ``index`` (heavy work that chat never waits behind).
+Queues: ``chat`` (a member waits), ``deliver`` (messages to channels), ``index`` (heavy work that chat never waits behind),
+``ekyc`` (photographs of a sign-up, one after another: their models fill a core).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.types import JSONValue
 from sqlalchemy.orm import Session
 
-Queue = Literal["chat", "deliver", "index"]
+Queue = Literal["chat", "deliver", "index", "ekyc"]
 
 _deferring = App(connector=SyncPsycopgConnector())  # never opened: it borrows the connection of the unit of work
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core import clock
 from core.audit import AuditEntry
-from members.models import Account, DataRequest, Grant, Member, RegisterImport, Unit
+from members.models import Account, DataRequest, Grant, Member, RegisterImport, SignUp, Unit
 
 Row = TypeVar("Row", bound=Any)
 
@@ -279,6 +279,26 @@ def scope_requests(statement: Select[Row], actor: Actor) -> Select[Row]:
         return statement
     reach = actor.reach(Permission.HANDLE_REQUESTS)
     return statement.where(handled_in().in_(select(Unit.id).where(within(reach))))
+
+
+def access_sign_up(session: Session, actor: Actor, sign_up_id: uuid.UUID) -> SignUp:
+    """The sign-up by photographs, for an actor who reviews those of its unit. Errors: NotVisibleError."""
+    return _visible(session.scalars(scope_sign_ups(select(SignUp).where(SignUp.id == sign_up_id), actor)).one_or_none())
+
+
+def scope_sign_ups(statement: Select[Row], actor: Actor) -> Select[Row]:
+    """*statement*, which selects from ``sign_up``, kept to what *actor* reviews.
+
+    A sign-up belongs where its member is now. While nobody of the register was found, only who reviews everywhere sees it.
+    Nobody sees the own one.
+    """
+    if actor.member_id is not None:
+        statement = statement.where(SignUp.member_id.is_distinct_from(actor.member_id))
+    if actor.may_everywhere(Permission.REVIEW_SIGN_UPS):
+        return statement
+    reach = actor.reach(Permission.REVIEW_SIGN_UPS)
+    there = select(Member.id).join(Unit, Unit.id == Member.unit_id).where(within(reach))
+    return statement.where(SignUp.member_id.in_(there))
 
 
 def handled_in() -> ColumnElement[int]:

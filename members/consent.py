@@ -19,7 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core import audit, clock
+from core import audit, clock, events
 from core.text import nfc
 from members import sessions
 from members.access import NotVisibleError
@@ -30,6 +30,9 @@ ACCOUNT = "account"
 
 GIVEN = "given"
 WITHDRAWN = "withdrawn"
+
+CONSENT_WITHDRAWN = "consent.withdrawn"
+"""Event (``core.events``): a person took a consent back; details ``member_id``, ``purpose``."""
 
 _FILE = re.compile(r"(?P<purpose>[a-z_]+)_v(?P<version>[1-9][0-9]*)\.md")
 
@@ -137,8 +140,11 @@ def _last(session: Session, member_id: uuid.UUID, purpose: str) -> ConsentEvent 
     ).one_or_none()
 
 
-def _append(session: Session, member: Member, text: ConsentText, action: str, channel: str) -> None:
-    session.add(ConsentEvent(member_id=member.id, text_id=text.id, action=action, channel=channel, at=clock.now()))
+def _append(
+    session: Session, member: Member, text: ConsentText, action: str, channel: str, at: datetime | None = None
+) -> None:
+    moment = at or clock.now()
+    session.add(ConsentEvent(member_id=member.id, text_id=text.id, action=action, channel=channel, at=moment))
     session.flush()
     audit.record(
         session,
@@ -168,6 +174,34 @@ def give(session: Session, member_id: uuid.UUID, text_id: int, *, channel: str) 
     _append(session, member, text, GIVEN, channel)
 
 
+def give_as_of(
+    session: Session, member_id: uuid.UUID, *, purpose: str, channel: str, at: datetime, text_id: int | None = None
+) -> None:
+    """Record that the person agreed at the moment *at*, before it was known who it is.
+
+    *text_id*: the text that was shown; None: the one of *purpose* that counted then. A text that was replaced meanwhile is
+    recorded all the same, for that is what was agreed to; the new one is asked for at the next sign-in. Errors:
+    NotVisibleError (no such member), ConsentError (no such text).
+    """
+    member = _locked(session, member_id)
+    text = session.get(ConsentText, text_id) if text_id is not None else _text_as_of(session, purpose, at)
+    if text is None or text.purpose != purpose:
+        raise ConsentError("Không tìm thấy văn bản đã đồng ý. Xin bắt đầu lại việc đăng ký.")
+    last = _last(session, member.id, purpose)
+    if last is not None and last.action == GIVEN and last.text_id == text.id:
+        return
+    _append(session, member, text, GIVEN, channel, at)
+
+
+def _text_as_of(session: Session, purpose: str, at: datetime) -> ConsentText | None:
+    return session.scalars(
+        select(ConsentText)
+        .where(ConsentText.purpose == purpose, ConsentText.created_at <= at)
+        .order_by(ConsentText.version.desc())
+        .limit(1)
+    ).one_or_none()
+
+
 def withdraw(session: Session, member_id: uuid.UUID, *, purpose: str = ACCOUNT, channel: str) -> bool:
     """Record that the person no longer agrees; returns False when there was no consent to withdraw.
 
@@ -183,6 +217,7 @@ def withdraw(session: Session, member_id: uuid.UUID, *, purpose: str = ACCOUNT, 
     if last is None or last.action == WITHDRAWN:
         return False
     _append(session, member, session.get_one(ConsentText, last.text_id), WITHDRAWN, channel)
+    events.publish(session, CONSENT_WITHDRAWN, member_id=member.id, purpose=purpose)
     return True
 
 

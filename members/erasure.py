@@ -34,6 +34,7 @@ from members.models import (
     RegisterImport,
     SignIn,
 )
+from members.signup import forgetting as sign_ups
 from messaging import forgetting
 from messaging.forgetting import ForgettingEngine
 from messaging.models import Conversation
@@ -183,10 +184,12 @@ def _erase(
     accounts = session.scalars(select(Account.id).where(Account.member_id == subject)).all()
     conversations = _conversations(session, accounts)
     begun = importing.end_waiting(session)
+    photographed = sign_ups.erase_member(session, subject, why="member_erased")
     reached: dict[str, Any] = _erase_imports(session, subject) | _erase_rows(session, subject, accounts, unit_id)
     reached |= forgetting.forget(session, conversations, subject=subject)
     reached["data_key"] = sum(crypto.destroy_key(session, owner) for owner in (subject, *accounts))
     reached["engine"] = len(conversations)
+    reached["sign_up"] = photographed
     waiting = {ENGINE: [str(conversation) for conversation in conversations], IMPORTS: [str(found) for found in begun]}
     row = session.get(Erasure, subject) or Erasure(subject=subject, receipt=receipt, requested_at=requested_at)
     row.reached, row.erased_at = reached | waiting, None

@@ -32,6 +32,7 @@ from members.models import (
     OneTimeCode,
     RegisterImport,
     SignIn,
+    SignUp,
     Unit,
 )
 from members.particulars import PRIVATE_FIELDS
@@ -61,10 +62,14 @@ TABLES = {
     "inbox": _INCLUDED,
     "outbox": _INCLUDED,
     "open_question": _INCLUDED,
+    "sign_up": _INCLUDED,
     "unit": _INCLUDED,
     # what is not
     "choice": "the buttons of messages: their titles are in the messages, the rest is ours to recognise a tap",
     "data_key": "the keys that seal the values handed out here",
+    "form_draft": "answers on their way, sealed, gone when the form ends: what was written is in the messages",
+    "sign_up_photo": "photographs that wait for a decision, at most days: whose they are is what is being decided",
+    "sign_up_review": "who decided about a sign-up, and why: the result is told with the sign-up",
     "erasure": "receipts of erasures that are done: they lead to nobody",
     "import_problem": "rows and codes of a file that waits, without values",
     "register_import": "files, not people; their names stand with the earlier values",
@@ -132,6 +137,7 @@ def own_data(session: Session, actor: Actor, *, conversation_id: uuid.UUID | Non
         "roles": _roles(session, account.id) if account else [],
         "sign_ins": _sign_ins(session, account.id) if account else [],
         "one_time_codes": _codes(session, member.id),
+        "sign_ups": _sign_ups(session, member.id),
         "consents": _consents(session, member.id),
         "requests": _requests(session, member.id),
         "conversations": [
@@ -267,6 +273,22 @@ def _codes(session: Session, member_id: uuid.UUID) -> list[dict[str, Any]]:
             "created_at": _iso(row.created_at),
             "expires_at": _iso(row.expires_at),
             "used_at": _iso(row.used_at),
+        }
+        for row in rows
+    ]
+
+
+def _sign_ups(session: Session, member_id: uuid.UUID) -> list[dict[str, Any]]:
+    """Sign-ups by photographs with the person's card, whoever began them; photographs are not kept beyond the decision."""
+    rows = session.scalars(select(SignUp).where(SignUp.member_id == member_id).order_by(SignUp.created_at))
+    return [
+        {
+            "channel": row.channel,
+            "state": row.state,
+            "begun_at": _iso(row.created_at),
+            "submitted_at": _iso(row.submitted_at),
+            "decided_at": _iso(row.decided_at),
+            "photos_erased_at": _iso(row.photos_erased_at),
         }
         for row in rows
     ]

@@ -28,6 +28,15 @@ MISSING = "\ufffd"
 CONSENT_ACTIONS = {"given": "Đồng ý", "withdrawn": "Rút lại đồng ý"}
 NAMES = {**FIELD_NAMES, "unit": "Đơn vị", "reason": "Lý do", "before": "Trước khi sửa"}
 CHANNELS = {"web": "trang web", "console": "trang quản trị"}
+SIGN_UPS = {
+    "accepted": "được chấp nhận",
+    "rejected": "không được chấp nhận",
+    "stopped": "đã dừng",
+    "expired": "đã hết hạn",
+}
+SIGN_UPS |= dict.fromkeys(("card", "reading", "confirm", "selfie", "checking"), "đang làm") | {
+    "review": "chờ người xem"
+}
 BY = {"self": "chính mình", "system": "hệ thống", "staff": "người phụ trách"}
 
 
@@ -187,6 +196,12 @@ def _account(page: _Document, data: Mapping[str, Any]) -> None:
     for row in data["one_time_codes"]:
         used = f"dùng {_moment(row['used_at'])}" if row["used_at"] else "không dùng"
         page.entry("Mã đăng nhập một lần", [f"Cấp {_moment(row['created_at'])}, {used}"])
+    for row in data["sign_ups"]:
+        erased = f", ảnh xóa {_moment(row['photos_erased_at'])}" if row["photos_erased_at"] else ""
+        page.entry(
+            f"Đăng ký bằng ảnh: {SIGN_UPS[row['state']]}",
+            [f"Bắt đầu {_moment(row['begun_at'])}, qua {_channel(row)}{erased}"],
+        )
 
 
 def _consents(page: _Document, data: Mapping[str, Any]) -> None:

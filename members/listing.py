@@ -71,13 +71,14 @@ def list_members(
     after: str | None = None,
     before: str | None = None,
     size: int = 50,
+    permission: Permission = Permission.READ_MEMBERS,
 ) -> MemberPage:
-    """A page of the people whom *actor* may see, those of *unit_id* and below if given.
+    """A page of the people on whom *actor* has *permission*, those of *unit_id* and below if given.
 
     *q*: beginnings of words of the name, with or without accents; or a whole card number or citizen number.
     *after*, *before*: the last or first cursor of a page. Errors: NotVisibleError (unit; or no right anywhere).
     """
-    matching = _matching(session, actor, unit_id=unit_id, q=q, status=status, registered=registered)
+    matching = _matching(session, actor, permission, unit_id=unit_id, q=q, status=status, registered=registered)
     if matching is None:
         return MemberPage([], 0, None, None, has_previous=False, has_next=False)
     size = max(1, min(size, LARGEST_PAGE))
@@ -116,7 +117,14 @@ def list_members(
 
 
 def _matching(
-    session: Session, actor: Actor, *, unit_id: int | None, q: str, status: str | None, registered: bool | None
+    session: Session,
+    actor: Actor,
+    permission: Permission,
+    *,
+    unit_id: int | None,
+    q: str,
+    status: str | None,
+    registered: bool | None,
 ) -> Select[Any] | None:
     """The statement that selects the people asked for, unordered; None when nobody can match."""
     columns: tuple[Any, ...] = (
@@ -131,10 +139,10 @@ def _matching(
     )
     statement: Select[Any] = select(*columns).join(Unit, Unit.id == Member.unit_id)
     if unit_id is None:
-        require_somewhere(actor, Permission.READ_MEMBERS)
-        statement = scope_members(statement, actor)
+        require_somewhere(actor, permission)
+        statement = scope_members(statement, actor, permission)
     else:
-        unit = access_unit(session, actor, unit_id, Permission.READ_MEMBERS)
+        unit = access_unit(session, actor, unit_id, permission)
         if unit.parent_id is not None:
             inside = select(Unit.id).where(below(unit.path))
             statement = statement.where(Member.unit_id.in_(inside.correlate(None)))

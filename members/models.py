@@ -477,13 +477,13 @@ class SignUpPhoto(Base):
     __tablename__ = "sign_up_photo"
     __table_args__ = (
         UniqueConstraint("sign_up_id", "kind", "position"),
-        CheckConstraint("kind in ('card', 'rectified', 'selfie', 'frame')", name="kind"),
+        CheckConstraint("kind in ('card', 'rectified', 'portrait', 'selfie', 'frame')", name="kind"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     sign_up_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sign_up.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(Text)
-    """``card`` as taken, ``rectified``, ``selfie`` (the best frame), ``frame`` of the challenge."""
+    """``card`` as taken, ``rectified``, its ``portrait``, ``selfie`` (the best frame), ``frame`` of the challenge."""
     position: Mapped[int] = mapped_column(Integer, default=0)
     pose: Mapped[str | None] = mapped_column(Text)
     """Of a frame: what was asked."""

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# All tests: the engine's in its own environment, the others (with the browser's) in the application's.
-# Arguments go to the second run. Nothing of the installation's own data folder is touched. The last line shows the counts.
+# All tests, two runs side by side: the engine's (in its own environment) followed by those of whole installations and the
+# browser; and all the others. Each has its own data folder, database and ports. Arguments replace both by one run of
+# the application's tests. Nothing of the installation's own data folder is touched. The last line shows the counts.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,14 +10,31 @@ trap 'rm -rf "$scratch"' EXIT
 export SOTAY_DATA_DIR="$scratch/data"
 unset DATABASE_URL CHROMA_URL HOST PORT TLS DEMO SOTAY_EMBEDDING_MODEL SOTAY_ADDRESS SOTAY_ORGANISATION SOTAY_LOG_LEVEL
 
-status=0
-engine="none"
-if [ -d tests/engine ]; then
-    .venv-engine/bin/python -m pytest tests/engine 2>&1 | tee "$scratch/engine.txt" || status=$?
-    engine=$(tail -n 1 "$scratch/engine.txt")
+if [ $# -gt 0 ]; then
+    .venv/bin/python -m pytest "$@"
+    exit $?
 fi
-.venv/bin/python -m pytest "$@" 2>&1 | tee "$scratch/application.txt" || status=$?
 
+whole_installations() {
+    local failed=0
+    .venv-engine/bin/python -m pytest tests/engine >"$scratch/engine.txt" 2>&1 || failed=$?
+    SOTAY_DATA_DIR="$scratch/data-e2e" .venv/bin/python -m pytest tests/e2e >"$scratch/e2e.txt" 2>&1 || failed=$?
+    return "$failed"
+}
+
+status=0
+whole_installations &
+beside=$!
+trap 'kill "$beside" 2>/dev/null; wait "$beside" 2>/dev/null; rm -rf "$scratch"' EXIT
+.venv/bin/python -m pytest --ignore=tests/e2e 2>&1 | tee "$scratch/application.txt" || status=$?
+wait "$beside" || status=$?
+for run in engine e2e; do
+    echo
+    echo "== $run"
+    cat "$scratch/$run.txt"
+done
+
+last() { tail -n 1 "$scratch/$1.txt"; }
 echo
-echo "engine: $engine | application: $(tail -n 1 "$scratch/application.txt")"
+echo "engine: $(last engine) | installations and browser: $(last e2e) | application: $(last application)"
 exit "$status"

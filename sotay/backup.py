@@ -1,6 +1,6 @@
 """A backup: one private tar file with both databases as ``pg_dump`` writes them, and a manifest. Keys go elsewhere.
 
-Nothing in the manifest is personal. Search indexes, models, certificates and the secret between application and engine
+Nothing in the manifest is personal. Photographs of sign-ups are left out (``NEVER``). Search indexes, models, certificates and the secret between application and engine
 are not in it: they are made anew.
 """
 
@@ -36,6 +36,8 @@ CALIBRATION: Final = "calibration.json"
 MANIFEST: Final = "manifest.json"
 MANIFEST_LIMIT = 1_000_000
 COUNTED = ("unit", "member", "account", "document", "conversation", "data_request", "erasure", "audit_entry")
+NEVER = ("sign_up_photo",)
+"""Tables whose rows are in no backup: photographs of cards and faces live for days, backups for months."""
 _CHUNK = 1 << 20
 
 
@@ -162,7 +164,7 @@ def _dump(staged: Path) -> tuple[Manifest, anchors.Check]:
             checked = anchors.check(session)
         except ledger.LedgerError as error:
             raise BackupError(f"Không đọc được tệp mốc của nhật ký: {error}") from error
-        _pg_dump(url, staged / APPLICATION, "--snapshot", snapshot)
+        _pg_dump(url, staged / APPLICATION, "--snapshot", snapshot, *(f"--exclude-table-data={name}" for name in NEVER))
     engine = postgres.at(url, postgres.engine_name(url, embedded=not settings().database_url))
     if database_exists(database_name(engine)):
         _pg_dump(engine, staged / ENGINE)

@@ -16,6 +16,7 @@ from core.audit import AuditEntry
 from core.database import unit_of_work
 from core.files import write_private
 from core.settings import settings
+from forms import drafts  # noqa: F401 - hears of forgotten conversations
 from knowledge import questions  # noqa: F401 - hears of forgotten conversations
 from members import erasure
 from sotay.engine import LazyEngine
@@ -28,11 +29,17 @@ LONGEST_WAIT = 600
 TABLES = (
     "conversation", "inbox", "outbox", "choice", "open_question", "member", "account", "role_grant",
     "sign_in", "one_time_code", "consent_event", "data_request", "data_key", "register_import", "import_change",
+    "form_draft", "sign_up", "sign_up_photo", "sign_up_review",
 )  # fmt: skip
 """Tables from which erasing takes rows, or values out of rows."""
 
 DELETIONS = ("member.erased", "conversation.forgotten", "conversation.cleared")
 """Entries of the audit log after which there is something to be written anew."""
+
+SIGN_UP_TABLES = ("sign_up", "sign_up_photo", "data_key")
+"""Tables from which photographs go every day: written anew alone when nobody was erased."""
+
+PHOTOS_ERASED = ("sign_up.photos_erased",)
 
 STATISTICS = "pg_statistic"
 """The planner's samples of columns: they hold values of rows."""
@@ -63,22 +70,41 @@ def compact(timestamp: int) -> None:
     the planner's samples anew; a checkpoint lets go of the log of changes that still tells of them. A table that is in use
     for more than five seconds is left, and all is done again the next night.
     """
+    people, photographs = _latest(DELETIONS), _latest(PHOTOS_ERASED)
+    if _is_news("compacted", people):
+        log.info("compaction after erasures, planned for %d", timestamp)
+        whole = _compact(database.url(), TABLES) & _compact_engine()
+        _remember(whole, compacted=people, photographs=photographs)
+    elif _is_news("compacted-photographs", photographs):
+        log.info("compaction after sign-ups, planned for %d", timestamp)
+        _remember(_compact(database.url(), SIGN_UP_TABLES), photographs=photographs)
+
+
+def _latest(actions: tuple[str, ...]) -> int | None:
     with unit_of_work() as session:
-        latest = session.scalar(select(func.max(AuditEntry.id)).where(AuditEntry.action.in_(DELETIONS)))
-    marker = settings().data_dir / "compacted"
-    if latest is None or (marker.exists() and marker.read_text(encoding="ascii") == str(latest)):
-        return
-    log.info("compaction after erasures, planned for %d", timestamp)
+        return session.scalar(select(func.max(AuditEntry.id)).where(AuditEntry.action.in_(actions)))
+
+
+def _is_news(name: str, latest: int | None) -> bool:
+    marker = settings().data_dir / name
+    return latest is not None and not (marker.exists() and marker.read_text(encoding="ascii") == str(latest))
+
+
+def _remember(whole: bool, *, photographs: int | None, compacted: int | None = None) -> None:
+    """Note up to which entries of the audit log the tables were written anew, if all of them were."""
+    for name, latest in (("compacted", compacted), ("compacted-photographs", photographs)):
+        if whole and latest is not None:
+            write_private(settings().data_dir / name, str(latest))
+
+
+def _compact_engine() -> bool:
     url = database.url()
-    whole = _compact(url, TABLES)
     engine = postgres.at(url, postgres.engine_name(url, embedded=not settings().database_url))
     try:
-        whole &= _compact(engine, ("events",))
+        return _compact(engine, ("events",))
     except psycopg.OperationalError:
         log.warning("the engine's database cannot be reached: nothing was compacted there")
-        whole = False
-    if whole:
-        write_private(marker, str(latest))
+        return False
 
 
 def _compact(url: str, tables: tuple[str, ...]) -> bool:

@@ -30,6 +30,7 @@ from knowledge import indexing
 from knowledge.models import IndexVersion
 from members import erasure
 from members.models import Erasure, OidcAttempt, OneTimeCode, SignIn
+from members.signup import tasks as sign_ups
 from sotay import worker  # noqa: F401 - everybody who hears of an erasure is there
 from sotay.backup import (
     APPLICATION,
@@ -250,6 +251,7 @@ def _bring_up_to_date(manifest: Manifest, gone: dict[uuid.UUID, str]) -> Restore
             chain = audit.Verified(chain.entries, chain.head, audit.Fault(chain.entries, "not what the manifest says"))
         for subject, receipt in gone.items():
             again += erasure.erase_again(session, subject, receipt=receipt)
+        sign_ups.end_restored(session)
         # A session that was ended since the backup must not come to life again; nor a code or a sign-in under way.
         session.execute(
             update(SignIn).where(SignIn.kind == "console", SignIn.ended_at.is_(None)).values(ended_at=clock.now())

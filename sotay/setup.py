@@ -5,17 +5,24 @@ from __future__ import annotations
 import sys
 
 from core.settings import settings
+from ekyc import faces
 from knowledge import indexing
 from knowledge.search.e5 import ModelBuildError
 from knowledge.search.embedding import EmbeddingModelError
 
 
 def main() -> int:
-    """Build the search model of this installation; the exit code."""
+    """Build the search model and the face models of this installation; the exit code."""
     print(f"Mô hình tìm kiếm (search model): {settings().embedding_model}", file=sys.stderr, flush=True)
     try:
         indexing.embedder()
-    except (EmbeddingModelError, ModelBuildError) as error:
+        print(
+            f"Mô hình khuôn mặt (face models): {settings().ekyc_model_dir or 'YuNet, SFace'}",
+            file=sys.stderr,
+            flush=True,
+        )
+        faces.prepare()
+    except (EmbeddingModelError, ModelBuildError, faces.FaceModelError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

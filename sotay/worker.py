@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from procrastinate import App, JobContext, PsycopgConnector, RetryStrategy
 
-from bot.actions.ask import answer_without_engine
+from bot.actions.without_engine import answer_without_engine
 from core import anchors, database
 from core.database import unit_of_work
+from forms import drafts
 from knowledge import indexing
 from members import erasure, importing
+from members.signup import steps as sign_up_steps
+from members.signup import tasks as sign_up_tasks
 from messaging import turns
 from messaging.forgetting import FORGET_IN_ENGINE
 from messaging.reply import Reply
@@ -29,6 +33,8 @@ STALLED_SECONDS = 6
 """A worker silent for this long is dead, and its jobs are done again by another."""
 
 ATTEMPTS = 6
+LOOKS = 3
+"""So often photographs are tried: somebody waits before the page."""
 APOLOGY = "Xin lỗi, hệ thống gặp trục trặc nên chưa trả lời được câu này. Xin hỏi lại sau ít phút."
 
 
@@ -41,6 +47,33 @@ def handle_message(context: JobContext, inbox_id: int) -> None:
             raise
         log.exception("message %d could not be answered", inbox_id)
         turns.give_up(inbox_id, Reply(text=APOLOGY))
+
+
+def look_at_photographs(work: Callable[[str], None], context: JobContext, sign_up_id: str) -> None:
+    """Do a job of a sign-up. Whatever fails is tried again; in the end a person looks at what the machine could not judge.
+
+    A photograph that kills its worker is not tried for ever: killed attempts count, too.
+    """
+    attempts = context.job.attempts if context.job else 0
+    try:
+        if attempts < LOOKS:
+            work(sign_up_id)
+            return
+    except Exception:
+        if attempts + 1 < LOOKS:
+            raise
+        log.exception("the photographs of sign-up %s could not be judged", sign_up_id)
+    sign_up_tasks.give_up(sign_up_id)
+
+
+def read_card(context: JobContext, sign_up_id: str) -> None:
+    """Read the photograph of a card."""
+    look_at_photographs(sign_up_tasks.read_card, context, sign_up_id)
+
+
+def check_selfie(context: JobContext, sign_up_id: str) -> None:
+    """Judge the pictures of a face and decide."""
+    look_at_photographs(sign_up_tasks.check_selfie, context, sign_up_id)
 
 
 def refresh_index() -> None:
@@ -75,7 +108,11 @@ def build_app() -> App:
     app.task(name=erasure.FINISH, queue="deliver", retry=forgetting.UntilDone())(forgetting.finish_erasure)
     for name, task in (("members.check_import", importing.check_import), ("members.run_import", importing.run_import)):
         app.task(name=name, queue="index", retry=RetryStrategy(max_attempts=5, wait=5))(task)
+    for name, look in ((sign_up_steps.READ_CARD, read_card), (sign_up_steps.CHECK_SELFIE, check_selfie)):
+        app.task(name=name, queue="ekyc", pass_context=True, retry=RetryStrategy(max_attempts=LOOKS, wait=2))(look)
+    app.periodic(cron="*/5 * * * *")(app.task(name="members.expire_sign_ups", queue="index")(sign_up_tasks.expire))
     app.periodic(cron="23 * * * *")(app.task(name="members.expire_imports", queue="index")(importing.expire_imports))
+    app.periodic(cron="41 * * * *")(app.task(name="forms.expire", queue="index")(drafts.expire))
     # Ten past two at night in Vietnam: hardly anybody waits for a table then.
     app.periodic(cron="10 19 * * *")(app.task(name="members.compact", queue="index")(forgetting.compact))
     # Five past midnight in Vietnam: what is in force may have changed.

@@ -78,15 +78,26 @@ end $$
 """
 
 
-@pytest.fixture
-def database(_schema: None) -> Iterator[None]:
-    """A database with the schema and without rows."""
+def _empty() -> None:
+    """Deleting is many times quicker than truncating: tests leave few rows."""
     from sqlalchemy import text
 
     from core.database import unit_of_work
 
-    yield
-    # Deleting is many times quicker than truncating: tests leave few rows.
     with unit_of_work() as session:
         session.execute(text("set local session_replication_role = replica"))  # the audit log refuses to be emptied
         session.execute(text(_EMPTY))
+
+
+@pytest.fixture
+def database(_schema: None) -> Iterator[None]:
+    """A database with the schema and without rows."""
+    yield
+    _empty()
+
+
+@pytest.fixture(scope="module")
+def shared_database(_schema: None) -> Iterator[None]:
+    """The same for all tests of a module, which put back what they change."""
+    yield
+    _empty()

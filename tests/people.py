@@ -88,8 +88,14 @@ class Console:
             token = sessions.start_console(session, session.get_one(Account, account_id), device="Thử")
             found = session.scalars(select(SignIn).where(SignIn.token_hash == sessions.token_hash(token))).one()
             self.csrf = found.csrf
+        self.token = token
         self.client = TestClient(app, follow_redirects=False)
-        self.client.cookies.set("sotay_console", token, domain="testserver.local", path="/admin")
+        self.keep_cookie()
+
+    def keep_cookie(self) -> None:
+        """Hold the token of the sign-in and nothing else, whatever pages have made of it."""
+        self.client.cookies.clear()
+        self.client.cookies.set("sotay_console", self.token, domain="testserver.local", path="/admin")
 
     def get(self, path: str, **options: Any) -> Any:
         """GET ``/admin`` + *path*."""

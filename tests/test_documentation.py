@@ -93,7 +93,7 @@ def test_every_command_and_option_is_documented_and_nothing_else_is() -> None:
     found = {name: options(command) for name, command in walk(typer.main.get_command(cli.app))}
     documented = {}
     for heading, body in sections(read(COMMANDS)).items():
-        named = re.fullmatch(r"`sotay ([a-z ]+?)((?: \[?[A-Z]+…?\]?(?:\.[a-z]+)?)*)`", heading)
+        named = re.fullmatch(r"`sotay ([a-z -]+?)((?: \[?[A-Z]+…?\]?(?:\.[a-z]+)?)*)`", heading)
         if named:
             documented[named[1]] = {
                 option for cell in first_cells(body) for option in re.findall(r"`(--[a-z-]+)`", cell)
@@ -165,8 +165,9 @@ def test_every_page_of_the_console_is_described_and_nothing_else_is() -> None:
     capabilities = {f"{base.PREFIX}/{path.split('/')[1]}" if path else base.PREFIX for path in paths}
     headings = re.findall(r"^## (.+) \(`(/admin[a-z/-]*)`\)$", read(CONSOLE), flags=re.MULTILINE)
     titles = {path: title for title, path in headings}
-    assert set(titles) == capabilities - {f"{base.PREFIX}/choices"}  # which proposes units to fields of the others
     menu = {base.PREFIX + entry.path: entry.title for entry in base.MENU}
+    described = (capabilities | set(menu)) - {f"{base.PREFIX}/choices"}  # which proposes units to fields of the others
+    assert set(titles) == described
     assert {path: titles[path] for path in menu} == menu
 
 

@@ -20,7 +20,7 @@ from core.settings import settings
 from core.text import syllables
 from knowledge import documents
 from knowledge.documents import DocumentSummary, DocumentView
-from web import profile, receipts, sign_in
+from web import profile, receipts, sign_in, sign_up
 from web.base import SIGN_IN, STATIC, SignInRequired, current_version, day, go, public_page, static_url, templates
 from web.rendering import layout, outline
 from web.security import HEADERS
@@ -138,10 +138,11 @@ def install(
     """
     app.state.suggestions = list(suggestions)
     app.state.personas = personas
-    for part in (router, sign_in.router, profile.router, receipts.router):
+    for part in (router, sign_in.router, sign_up.router, profile.router, receipts.router):
         app.include_router(part)
     app.mount("/static", _VersionedFiles(directory=STATIC), name="static")
     app.add_exception_handler(SignInRequired, _sign_in_required)
+    app.add_exception_handler(sign_up.NotBoundError, sign_up.not_bound)
     app.add_exception_handler(RequestValidationError, _bad_values)
     app.add_exception_handler(DataError, _unstorable)
     app.add_exception_handler(StarletteHTTPException, _http_error)

@@ -20,6 +20,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+CAMERA_PAGE = "/sign-up"
+"""The one page that may use the camera."""
+
 TRANSPORT = ("Strict-Transport-Security", "max-age=31536000")
 """On what travels by TLS (RFC 6797): for a year the browser does not ask without."""
 
@@ -54,6 +57,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
+                if scope["path"] == CAMERA_PAGE:
+                    headers["Permissions-Policy"] = HEADERS["Permissions-Policy"].replace("camera=()", "camera=(self)")
                 if scope["scheme"] == "https":
                     headers[TRANSPORT[0]] = TRANSPORT[1]
             await send(message)

@@ -268,7 +268,7 @@ def test_the_state_of_the_chain_is_shown(scene: Scene, tmp_path: Path) -> None:
 def test_every_action_that_is_recorded_has_its_words_and_nothing_else_has() -> None:
     pattern = re.compile(
         r"(access|account|audit|backup|code|consent|conversation|demo|document|grant|keys|member|members|question|request"
-        r"|statistics|unit)\.\w*(ed|_in|_out|_reset|undone|taken|withdrawn|given|forgotten|made)"
+        r"|sign_up|statistics|unit)\.\w*(ed|_in|_in_person|_out|_reset|undone|taken|withdrawn|given|forgotten|made)"
     )
     found = {
         "audit.viewed",
@@ -284,4 +284,6 @@ def test_every_action_that_is_recorded_has_its_words_and_nothing_else_has() -> N
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and pattern.fullmatch(node.value):
                 found.add(node.value)
+            if path.parent.name == "signup" and ast.unparse(getattr(node, "func", ast.Constant(0))) == "record.note":
+                found.add(f"sign_up.{ast.literal_eval(node.args[1])}")  # type: ignore[attr-defined]
     assert found == set(journal.ACTIONS)

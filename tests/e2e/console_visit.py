@@ -20,6 +20,7 @@ from members.access import SYSTEM, Role
 from members.models import Account, DataRequest, Unit
 from members.register import Private
 from tests.people import make_account
+from tests.sign_ups import make_waiting, photo_ids
 
 PEOPLE = "\n".join(
     [
@@ -54,6 +55,8 @@ def main() -> None:
         secretary = make_account(session, "Bí thư Thử", (Role.SECRETARY, branch.id))
         tokens = [sessions.start_console(session, one, device="Thử") for one in (administrator, secretary)]
         receipt = requests.open_on_behalf(session, SYSTEM, members[0], kind="erasure").receipt
+        sign_up_id = make_waiting(session, members[1], unit_id=branch.id)
+        photo_id = photo_ids(session, sign_up_id)[0]
         report = registration_report.import_report(session, SYSTEM, file_name="thử.csv", content=FIGURES.encode())
         session.add(OpenQuestion(question="Thử hỏi gì đó?", asked_on=clock.today(), message_key=uuid.uuid4().hex))
         import_id = importing.start(session, SYSTEM, file_name="thử.csv", content=PEOPLE.encode())
@@ -68,6 +71,8 @@ def main() -> None:
             "account_id": str(secretary.id),
             "request_id": session.scalar(select(DataRequest.id).where(DataRequest.receipt == receipt)),
             "report_id": report.id,
+            "sign_up_id": str(sign_up_id),
+            "photo_id": photo_id,
             "revision_id": session.scalar(select(func.min(Revision.id))),
             "entry_id": session.scalar(select(func.max(AuditEntry.id))),
         }

@@ -224,6 +224,45 @@ def test_a_secretary_makes_a_code_on_the_phone_by_keyboard(open_page: Open, visi
     assert grave(page) == []
 
 
+def test_a_secretary_takes_one_after_another_face_to_face_by_keyboard(open_page: Open, visit: Visit) -> None:
+    page = open_page("/sign-ups/in-person", token=visit.secretary)
+    first = page.locator("tbody a").first
+    name = first.inner_text()
+    focus(page, first)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    for box in page.get_by_role("checkbox").all():
+        focus(page, box)
+        page.keyboard.press("Space")
+    focus(page, page.get_by_role("button", name="Xác nhận và cấp mã"))
+    page.keyboard.press("Enter")
+    code = page.locator(".once")
+    expect(code).to_have_text(re.compile(r"^\d{4} \d{4} \d{4}$"))
+    assert code.evaluate("(element) => element.scrollWidth <= element.clientWidth")
+    assert (too_wide(page), grave(page)) == (0, [])
+    focus(page, page.get_by_role("link", name="Người tiếp theo"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Hôm nay đã xác nhận 1 người.")).to_be_visible()
+    expect(page.locator("tbody tr").first).to_contain_text("đã trao, chưa dùng")
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_a_sign_up_is_looked_at_and_not_decided_without_a_reason(open_page: Open, visit: Visit, script: bool) -> None:
+    page = open_page(f"/sign-ups/{visit.ids['sign_up_id']}", DESKTOP, script=script)
+    pictures = page.locator(".photos img")
+    expect(pictures).to_have_count(5)
+    widths = [picture.bounding_box() for picture in pictures.all()]
+    assert all(box is not None and box["width"] > 80 for box in widths)
+    enlarged = page.request.get(visit.address + str(page.locator(".photos a").first.get_attribute("href")))
+    assert (enlarged.status, enlarged.headers["content-type"], enlarged.headers["cache-control"]) == (
+        200,
+        "image/jpeg",
+        "no-store",
+    )
+    page.get_by_role("button", name="Từ chối").click()
+    expect(page.get_by_role("heading", name="Quyết định")).to_be_visible()  # without a reason nothing is sent
+
+
 def test_a_file_is_sent_with_progress_and_its_page_follows_the_check(open_page: Open) -> None:
     page = open_page("/imports", DESKTOP)
     rows = "\n".join(

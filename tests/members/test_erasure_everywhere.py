@@ -24,7 +24,18 @@ from members import codes, consent, erasure, export, register, requests, session
 from members.access import SYSTEM, NotVisibleError, Role
 from members.erasure import ErasureError, UnfinishedError
 from members.importing import ImportStateError, service, storage, tasks
-from members.models import Account, DataRequest, Erasure, Grant, ImportChange, Member, RegisterImport, SignIn
+from members.models import (
+    Account,
+    DataRequest,
+    Erasure,
+    Grant,
+    ImportChange,
+    Member,
+    RegisterImport,
+    SignIn,
+    SignUp,
+    SignUpPhoto,
+)
 from members.particulars import Private
 from messaging import forgetting, inbox, turns
 from messaging.models import Conversation, InboxMessage, OutboxMessage
@@ -32,6 +43,7 @@ from messaging.reply import Choice, Reply
 from sotay.forgetting import TABLES, compact
 from tests.members.search_everywhere import in_database, in_files
 from tests.people import Units, make_units
+from tests.sign_ups import make_waiting
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -172,6 +184,12 @@ def plant(units: Units, engine: Engine, name: str, private: Private, asked: str)
             message_key=f"{conversation} k2",
         )  # fmt: skip
         export.own_data(session, signed.actor)
+        make_waiting(
+            session,
+            member_id,
+            unit_id=units.a1,
+            fields={"card_number": private.card_number, "full_name": name, "home_town": private.home_town},
+        )
         audit.record(session, "member.viewed", actor_id=None, object_type="member", object_id=member_id,
                      subject=member_id, personal={"name": name, "card": private.card_number})  # fmt: skip
     return Planted(member_id, signed.actor.account_id or uuid.UUID(int=0), conversation, done.import_id or uuid.UUID(int=0),
@@ -190,6 +208,11 @@ def _sealed(member_id: uuid.UUID, account_id: uuid.UUID | None) -> Iterator[tupl
         for blob in session.scalars(select(ImportChange.before).where(ImportChange.member_id == member_id)):
             if blob:
                 yield member_id, blob, "import_change"
+        for row in session.scalars(select(SignUp).where(SignUp.member_id == member_id)):
+            assert row.sealed is not None
+            yield row.id, row.sealed, "sign_up"
+            for photo in session.scalars(select(SignUpPhoto).where(SignUpPhoto.sign_up_id == row.id)):
+                yield row.id, photo.sealed, "sign_up_photo"
         account = session.get_one(Account, account_id)
         assert account.totp_sealed is not None
         yield account.id, account.totp_sealed, "totp"
@@ -266,7 +289,9 @@ def test_the_person_is_everywhere_before_and_nowhere_afterwards(
     assert {"postgres"} <= {file.split("/")[0] for _, file in in_files(data_dir, [NAME])}
     assert engine.holds(NAME)
     assert _unsealed(person) == len(person.sealed)
-    assert {context for _, _, context in person.sealed} == {"member", "audit", "data_request", "import_change", "totp"}
+    assert {context for _, _, context in person.sealed} == {
+        "member", "audit", "data_request", "import_change", "totp", "sign_up", "sign_up_photo",
+    }  # fmt: skip
     others = _rows_of(neighbour)
     assert all(_rows_of(person)[table] == count for table, count in others.items())
 
@@ -285,9 +310,9 @@ def test_the_person_is_everywhere_before_and_nowhere_afterwards(
         row = session.get_one(Erasure, person.member_id)
         assert row.erased_at is not None
         assert row.reached == {
-            "conversation": 1, "inbox": 4, "outbox": 6, "choice": 1, "job": 4, "engine": 1, "import_key": 0,
+            "conversation": 1, "inbox": 4, "outbox": 7, "choice": 1, "job": 4, "engine": 1, "import_key": 0,
             "data_request": 3, "import_change": 1, "one_time_code": 2, "consent_event": 1, "sign_in": 1, "role_grant": 1,
-            "account": 1, "member": 1, "data_key": 2,
+            "account": 1, "member": 1, "data_key": 2, "sign_up": 1,
         }  # fmt: skip
     # Nobody else lost anything.
     assert _rows_of(neighbour) == others
@@ -359,7 +384,8 @@ def test_a_turn_under_way_stores_nothing_any_more(person: Planted, engine: Engin
     turns.record(turn, [Reply(text=NAME)])
     turns.handle(waiting.id, engine=engine.client(), without_engine=lambda _turn: [])
     with unit_of_work() as session:
-        assert session.scalar(select(func.count()).select_from(OutboxMessage)) == 0
+        there = OutboxMessage.conversation_id == person.conversation_id
+        assert session.scalar(select(func.count()).select_from(OutboxMessage).where(there)) == 0
 
 
 def test_erasing_is_undone_as_a_whole(person: Planted) -> None:

@@ -18,7 +18,7 @@ from core.database import engine, unit_of_work
 from knowledge import questions
 from members import consent, export, export_pdf, register, requests, sessions
 from members.access import SYSTEM, Actor, NotVisibleError, Role, actor_of
-from members.models import Account, DataRequest, ImportChange, Member, OneTimeCode, RegisterImport
+from members.models import Account, DataRequest, ImportChange, Member, OneTimeCode, RegisterImport, SignUp
 from members.register import Private
 from messaging import inbox, outbox
 from messaging.models import Conversation, InboxMessage
@@ -78,6 +78,12 @@ def person() -> Iterator[Person]:
                     member_id=member.id, code_hash=b"x" * 32, created_at=NOW, expires_at=NOW + timedelta(hours=24)
                 )
             )
+            signed_up = SignUp(
+                id=uuid.uuid4(), channel="web", text_id=consent.current(session, "sign_up").id, state="accepted",
+                link_expires_at=NOW, photos_due_at=NOW, photos_erased_at=NOW, card_takes=1, selfie_takes=1,
+                already_used=False, reasons=[], member_id=member.id, created_at=NOW, decided_at=NOW,
+            )  # fmt: skip
+            session.add(signed_up)
             imported = RegisterImport(
                 id=uuid.uuid4(), state="done", file_name="danh sách.xlsx", sha256="", mapping={}, created_at=NOW,
                 finished_at=NOW,
@@ -161,6 +167,10 @@ def test_data_is_complete(person: Person) -> None:
          "expires_at": "2026-08-29T10:04:05+07:00", "ended_at": None}
     ]  # fmt: skip
     assert data["one_time_codes"] == [{"created_at": THEN, "expires_at": "2026-03-03T10:04:05+07:00", "used_at": None}]
+    assert data["sign_ups"] == [
+        {"channel": "web", "state": "accepted", "begun_at": THEN, "submitted_at": None, "decided_at": THEN,
+         "photos_erased_at": THEN}
+    ]  # fmt: skip
     with unit_of_work() as session:
         text = consent.current(session)
     assert data["consents"] == [

@@ -31,10 +31,10 @@ from members.models import Account, DataRequest, Grant, RegisterImport
 from members.register import Private
 from messaging import inbox
 from tests.people import make_account, make_units
-
-pytestmark = pytest.mark.usefixtures("database")
+from tests.sign_ups import make_waiting, photo_ids
 
 S, C, P, A, U = Role.SECRETARY, Role.CURATOR, Role.APPROVER, Role.ADMINISTRATOR, Role.AUDITOR
+R = Role.REVIEWER
 
 NO_ENTRANCE = {
     "members.access": "what the services are built from; every case below goes through it",
@@ -49,6 +49,7 @@ NO_ENTRANCE = {
     "members.register.own_profile": "the actor's own",
     "members.importing.tasks.run_now": "the command line's",
     "members.importing.working.judge": "part of an import",
+    "members.signup.in_person.done_today": "the actor's own",
     "members.units.reading.crumbs": "part of a page, of a unit already accessed",
 }
 """Services that need no case, and why."""
@@ -71,6 +72,7 @@ def of(call: Callable[..., Any], *roles: Role, where: str = "object") -> Case:
 def cases() -> dict[str, Case]:
     from members import account_lists, accounts, asking, codes, handling, journal, listing, registration, units
     from members.importing import service as importing
+    from members.signup import in_person, looking, review
     from members.units import changing
 
     read, everywhere = Permission.READ_UNITS, "everywhere"
@@ -160,6 +162,34 @@ def cases() -> dict[str, Case]:
         "members.registration_report.delete_report": of(
             lambda s, a, t: registration_report.delete_report(s, a, t["report_id"]), A, where=everywhere
         ),
+        "members.signup.in_person.confirm": of(
+            lambda s, a, t: in_person.confirm(s, a, t["member_id"], card_seen=True, person_seen=True), S, A
+        ),
+        "members.signup.in_person.person": of(lambda s, a, t: in_person.person(s, a, t["member_id"]), S, A),
+        "members.signup.in_person.waiting": of(lambda s, a, t: in_person.waiting(s, a), S, A, where="list"),
+        "members.signup.looking.counts": of(lambda s, a, t: looking.counts(s, a), R, A, where="list"),
+        "members.signup.looking.queue": of(lambda s, a, t: looking.queue(s, a), R, A, where="list"),
+        "members.signup.looking.view": of(lambda s, a, t: looking.view(s, a, t["sign_up_id"]), R, A),
+        "members.signup.looking.photo": of(
+            lambda s, a, t: looking.photo(s, a, t["sign_up_id"], t["photo_id"]), R, A
+        ),
+        "members.signup.looking.reviewable": of(lambda s, a, t: looking.reviewable(s, a, t["sign_up_id"]), R, A),
+        "members.signup.looking.waiting": of(lambda s, a, t: looking.waiting(s, a, t["sign_up_id"]), R, A),
+        "members.signup.review.find_members": of(
+            lambda s, a, t: review.find_members(s, a, t["sign_up_id"], q="Riêng"), R, A
+        ),
+        "members.signup.review.choose_member": of(
+            lambda s, a, t: review.choose_member(s, a, t["sign_up_id"], t["member_id"]), R, A
+        ),
+        "members.signup.review.accept": of(
+            lambda s, a, t: review.accept(s, a, t["sign_up_id"], reason="same_person", seen=""), R, A
+        ),
+        "members.signup.review.reject": of(
+            lambda s, a, t: review.reject(s, a, t["sign_up_id"], reason="other_person"), R, A
+        ),
+        "members.signup.review.ask_again": of(
+            lambda s, a, t: review.ask_again(s, a, t["sign_up_id"], reason="card_cut"), R, A
+        ),
         "members.units.changing.create": of(
             lambda s, a, t: units.create(s, a, parent_id=t["unit_id"], name="Mới", kind="Tổ"), A
         ),
@@ -248,7 +278,7 @@ def things(session: Any, unit_id: int, committee_id: int, number: int) -> dict[s
     )  # fmt: skip
     session.add(taken_in)
     audit.record(session, "unit.renamed", actor_id=None, object_type="unit", object_id=unit_id, unit_id=unit_id)
-    session.flush()
+    sign_up_id = make_waiting(session, member.id, unit_id=unit_id)
     return {
         "unit_id": unit_id,
         "committee_id": committee_id,
@@ -258,11 +288,14 @@ def things(session: Any, unit_id: int, committee_id: int, number: int) -> dict[s
         "receipt": receipt,
         "request_id": session.scalars(select(DataRequest.id).where(DataRequest.receipt == receipt)).one(),
         "import_id": taken_in.id,
+        "sign_up_id": sign_up_id,
+        "photo_id": photo_ids(session, sign_up_id)[0],
     }
 
 
-@pytest.fixture
-def world(database: None) -> World:
+@pytest.fixture(scope="module")
+def world(shared_database: None) -> World:
+    """Made once: ``outcome`` undoes every call."""
     with unit_of_work() as session:
         units = make_units(session)
         own, foreign = things(session, units.a1, units.a, 1), things(session, units.b1, units.b, 2)

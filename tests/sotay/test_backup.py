@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import subprocess
 import tarfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from core import anchors, chroma, clock, crypto, database, postgres
 from core.database import unit_of_work
 from core.settings import settings
 from knowledge import indexing
-from members import erasure, register, sessions
+from members import erasure, register, sessions, signup
 from members.access import SYSTEM, Role
 from members.models import Account, Member, SignIn
 from members.particulars import Private
@@ -32,6 +33,7 @@ from messaging.models import Conversation, InboxMessage
 from sotay import backup, restore, worker
 from sotay.cli import app
 from tests.people import make_account, make_units
+from tests.walking import Walk, see
 
 REGULATION = """HỘI THỬ NGHIỆM
 Số: 02/2021/QĐ-HTN
@@ -213,6 +215,31 @@ def test_the_ledger_beside_the_keys_is_enough_to_keep_somebody_erased(
         (elsewhere / "keys" / "erased.jsonl").write_text(json.dumps(line) + "\n")
         assert run("restore", tmp_path / "b.tar", "--keys", tmp_path / "k.json")["erased_again"] == 1
         assert names() == ["Lê Văn Bình"]
+
+
+def test_photographs_are_in_no_backup_and_what_was_under_way_ends(
+    installed: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk = Walk(see(monkeypatch)).to_selfie().face(live=False)
+    assert (walk.state, len(walk.photos), walk.has_key) == ("review", 5, True)
+    run("backup", tmp_path / "b.tar")
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        tar.extract("sotay.dump", tmp_path, filter="data")
+    listed = subprocess.run(
+        [postgres.binaries() / "pg_restore", "--list", tmp_path / "sotay.dump"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "TABLE DATA public sign_up " in listed
+    assert "TABLE public sign_up_photo " in listed
+    assert "TABLE DATA public sign_up_photo " not in listed
+    with unit_of_work() as session:  # it goes on, and is decided after the backup
+        assert signup.stop(session, walk.conversation_id)
+    run("restore", tmp_path / "b.tar", "--yes")
+    assert (walk.state, walk.photos, walk.has_key, walk.row.sealed) == ("expired", [], False, None)
+    assert walk.row.photos_erased_at is not None
+    assert walk.heard()[-1].startswith("Rất tiếc, chưa có người xem kịp")
 
 
 def test_what_came_after_the_backup_is_replaced(installed: Installed, tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from procrastinate.jobs import Job
 from core import database, events
 from core.database import unit_of_work
 from core.engine import EngineUnavailable
-from members import erasure
+from members import erasure, signup
 from messaging import inbox
 from messaging.forgetting import FORGET_IN_ENGINE, FORGOTTEN
 from sotay import forgetting, worker
+from tests.walking import Walk, see
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -27,8 +28,9 @@ def test_the_worker_knows_the_jobs_of_an_erasure() -> None:
     assert isinstance(tasks[erasure.FINISH].retry_strategy, forgetting.UntilDone)
 
 
-def test_open_questions_hear_of_forgotten_conversations() -> None:
-    assert [handler.__module__ for handler in events._handlers[FORGOTTEN]] == ["knowledge.questions"]
+def test_everybody_who_keeps_something_hears_of_forgotten_conversations() -> None:
+    heard = {handler.__module__ for handler in events._handlers[FORGOTTEN]}
+    assert heard == {"forms.drafts", "knowledge.questions", "members.signup.forgetting"}
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(0, 1), (1, 2), (5, 32), (9, 512), (10, 600), (5000, 600)])
@@ -66,6 +68,31 @@ def test_tables_are_written_anew_in_the_night_after_a_deletion_only(
     monkeypatch.setattr(forgetting, "_compact", lambda _url, tables: compacted.append(tables) or True)
     forgetting.compact(0)  # a table was in use the night before
     assert len(compacted) == 4
+
+
+def test_after_sign_ups_only_their_own_tables_are_written_anew(monkeypatch: pytest.MonkeyPatch, data_dir: Path) -> None:
+    for marker in ("compacted", "compacted-photographs"):
+        (data_dir / marker).unlink(missing_ok=True)
+    compacted: list[tuple[str, ...]] = []
+    monkeypatch.setattr(forgetting, "_compact", lambda _url, tables: compacted.append(tables) or True)
+
+    def stop() -> None:
+        walk = Walk(see(monkeypatch)).talk()
+        walk.begin()
+        with unit_of_work() as session:
+            assert signup.stop(session, walk.conversation_id)
+
+    stop()
+    for _ in range(2):
+        forgetting.compact(0)
+    assert compacted == [forgetting.SIGN_UP_TABLES]
+    stop()
+    with unit_of_work() as session:
+        erasure.forget_conversation(session, uuid.uuid4())
+    for _ in range(2):
+        forgetting.compact(0)
+    assert compacted == [forgetting.SIGN_UP_TABLES, forgetting.TABLES, ("events",)]
+    assert set(forgetting.SIGN_UP_TABLES) <= set(forgetting.TABLES)
 
 
 def test_a_table_in_use_is_left_and_said_so() -> None:

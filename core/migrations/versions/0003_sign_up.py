@@ -103,7 +103,9 @@ def upgrade() -> None:
         sa.Column("pose", sa.Text(), nullable=True),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("kind in ('card', 'rectified', 'selfie', 'frame')", name=op.f("ck_sign_up_photo_kind")),
+        sa.CheckConstraint(
+            "kind in ('card', 'rectified', 'portrait', 'selfie', 'frame')", name=op.f("ck_sign_up_photo_kind")
+        ),
         sa.ForeignKeyConstraint(
             ["sign_up_id"], ["sign_up.id"], name=op.f("fk_sign_up_photo_sign_up_id_sign_up"), ondelete="CASCADE"
         ),

@@ -83,7 +83,6 @@ def read_card(image: Image, *, template: Template | None = None) -> CardReading:
     _line_by_line(card, text)
     if (second := line_reader()) is not None:
         _second_opinion(card, second)
-    globals()["LAST"] = card.readings
     verdicts = {name: verdict for name in FIELDS if (verdict := vote(card.readings.get(name, [])))}
     return _decided(image, outline, card, verdicts)
 

@@ -9,61 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from core.text import fold, nfc
+from core.text import nfc
 from ekyc.ocr.base import Box, Word
 from ekyc.templates import OTHER, Template, plain
+from ekyc.values import DASHES, Value, around, read_value
 
-DATES = ("date_of_birth", "joined_on", "official_on", "issued_on")
 RUNS_ON = ("home_town", "issuer")
 """Fields whose value may take two lines."""
 LONGEST_LABEL = 7
 """Words."""
 _CUT = re.compile(r"(?<=:)(?=[^\s:])|(?<=[^\W\d_]{2})(?=\d{2})|(?<=\d{4})(?=[^\W\d_]{2})")
 """Where one reader's word is two: after a colon, between letters and a number."""
-_EDGE = " .,:;-–—_|/\\'\"`~=*•·<>()[]{}!?“”‘’«»©®°"
-_DASHES = ("-", "–", "—", "−")
-_NOISE = re.compile(r"[^\w\s,.\-/()'’&]+")
-_LETTER_DIGITS = str.maketrans(
-    {
-        "O": "0",
-        "o": "0",
-        "Q": "0",
-        "D": "0",
-        "l": "1",
-        "I": "1",
-        "i": "1",
-        "|": "1",
-        "!": "1",
-        "Z": "2",
-        "z": "2",
-        "S": "5",
-        "s": "5",
-        "B": "8",
-        "b": "6",
-        "g": "9",
-        "q": "9",
-    }
-)
-_NUMERIC = re.compile(r"(?<!\d)(\d{1,4})\s*[/\-.,\s]\s*(\d{1,2})\s*[/\-.,\s]\s*(\d{1,4})(?!\d)")
-_WORDED = re.compile(r"(\d{1,2})\s*(?:thang)\s*(\d{1,2})\s*(?:nam)\s*(\d{4})")
-_TOGETHER = re.compile(r"(?<!\d)(\d{2})[1/7|]?(\d{2})[1/7|]?(\d{4})(?!\d)")
-UNSURE = 0.5
-"""What a value is worth that was only understood by replacing letters with digits or by guessing separators."""
-
-
-@dataclass(frozen=True)
-class Value:
-    """What one view says of a field. ``words``: (text, confidence) in order; ``boxes``: one for each printed line."""
-
-    text: str
-    confidence: float
-    words: tuple[tuple[str, float], ...]
-    boxes: tuple[Box, ...]
 
 
 @dataclass(frozen=True)
@@ -72,8 +32,6 @@ class Found:
 
     values: dict[str, Value] = field(default_factory=dict)
     places: dict[str, tuple[Box, ...]] = field(default_factory=dict)
-    rooms: dict[str, Box] = field(default_factory=dict)
-    """Room for a line below a value that may run on, where no word was read."""
     spans: dict[str, Box] = field(default_factory=dict)
     """The whole of the line on which a value stands, from its label to the next one."""
     labels: int = 0
@@ -98,7 +56,6 @@ def find(words: Sequence[Word], template: Template, width: int) -> Found:
     labels = _labels(lines, template, height)
     found: dict[str, Value] = {}
     places: dict[str, tuple[Box, ...]] = {}
-    rooms: dict[str, Box] = {}
     spans: dict[str, Box] = {}
     scores: dict[str, float] = {}
     for label in labels:
@@ -113,28 +70,9 @@ def find(words: Sequence[Word], template: Template, width: int) -> Found:
             places[label.field] = place
             spans[label.field] = span
             found.pop(label.field, None)
-            rooms.pop(label.field, None)
             if value:
                 found[label.field] = value
-                if label.field in RUNS_ON and (room := _room(value, words, height)):
-                    rooms[label.field] = room
-    return Found(found, places, rooms, spans, len(places))
-
-
-def _room(value: Value, words: Sequence[Word], height: float) -> Box | None:
-    """The place of a second line under a value of one line, when nothing was read there: readers drop short lines."""
-    if len(value.boxes) != 1:
-        return None
-    left, _, right, bottom = value.boxes[0]
-    below = [
-        word.box[1]
-        for word in words
-        if word.middle > bottom and word.box[0] < right and word.box[2] > left and any(c.isalnum() for c in word.text)
-    ]
-    space = min(below, default=bottom + round(1.6 * height)) - bottom
-    if space < 1.15 * height:
-        return None
-    return (left - round(0.2 * height), bottom + 2, right, bottom + min(space, round(1.5 * height)))
+    return Found(found, places, spans, len(places))
 
 
 def typical_height(words: Sequence[Word]) -> float:
@@ -155,14 +93,12 @@ def rows(words: Sequence[Word]) -> list[list[Word]]:
     real = [
         word
         for word in words
-        if word.confidence >= 0.1
-        and word.height < 2.3 * height
-        and (word.height > 0.4 * height or word.text in _DASHES)
+        if word.confidence >= 0.1 and word.height < 2.3 * height and (word.height > 0.4 * height or word.text in DASHES)
     ]
     for word in sorted((piece for word in real for piece in _pieces(word)), key=lambda word: word.box[0]):
         best, overlap = None, 0.45
         for line in lines:
-            last = max(line[-2:], key=lambda one: (one.text not in _DASHES, one.box[0]))
+            last = max(line[-2:], key=lambda one: (one.text not in DASHES, one.box[0]))
             shared = min(last.box[3], word.box[3]) - max(last.box[1], word.box[1])
             share = shared / max(1, min(last.height, word.height))
             if share > overlap:
@@ -239,6 +175,14 @@ def _value_words(
     end = following.first if following else len(line)
     border = line[following.first].box[0] - round(0.3 * height) if following else width
     same = _until_gap(line[label.last + 1 : end], height)
+    if (
+        same
+        and same[0].box[0] - line[label.last].box[2] > 3.5 * height
+        and (under := _below(label.line, head, border, labels, lines, height))
+        and abs(under[1][0].box[0] - head.box[0]) < height
+        and under[1][0].box[1] - head.box[3] < 1.2 * height
+    ):
+        same = []  # a caption far to the right belongs to the portrait: the value stands right under its label
     start = line[label.last].box[2]
     place: Box = (start + round(0.1 * height), head.box[1], border, head.box[3])
     taken = [same] if same else []
@@ -253,7 +197,7 @@ def _value_words(
         at = label.line
     if label.field in RUNS_ON and taken:
         taken += _continued(at, head, taken[0], border, labels, lines, height)
-    boxes = tuple(_around(words) for words in taken)
+    boxes = tuple(around(words) for words in taken)
     span = (start, boxes[0][1], border, boxes[0][3]) if boxes else place
     return (boxes or (place,), span, taken)
 
@@ -262,11 +206,12 @@ def _until_gap(words: list[Word], height: float) -> list[Word]:
     """Words up to a gap that separates columns; marks without letters at the edges left out."""
     kept: list[Word] = []
     for word in words:
-        if not any(c.isalnum() for c in word.text) and not (kept and word.text in _DASHES):
+        if not any(c.isalnum() for c in word.text) and not (kept and word.text in DASHES):
             continue
         if kept:
             gap = word.box[0] - kept[-1].box[2]
-            if gap > 3.2 * height or (gap > 1.3 * height and word.confidence < 0.4):
+            small = word.height < 0.6 * float(np.median([one.height for one in kept])) and word.text not in DASHES
+            if gap > 3.2 * height or (gap > 1.3 * height and (word.confidence < 0.4 or small)):
                 break
         kept.append(word)
     return kept
@@ -280,7 +225,8 @@ def _below(
         line = lines[index]
         words = [word for word in line if head.box[0] - 1.2 * height <= word.box[0] < border]
         words = [word for word in words if any(c.isalnum() for c in word.text)]
-        if not words:
+        # What begins far to the right of the label is something else: the caption of the portrait, a stamp.
+        if not words or words[0].box[0] > head.box[0] + 3 * height:
             continue
         if words[0].box[1] - head.box[3] > 2.2 * height:
             return None
@@ -335,116 +281,3 @@ def _continued(
         alike = 0.6 < tall / max(1.0, float(np.median([word.height for word in value]))) < 1.6
         return [kept] if alike and len(sure) * 2 >= len(kept) else []
     return []
-
-
-def _around(words: list[Word]) -> Box:
-    boxes = np.array([word.box for word in words])
-    left, top = boxes[:, :2].min(0).tolist()
-    right, bottom = boxes[:, 2:].max(0).tolist()
-    return (int(left), int(top), int(right), int(bottom))
-
-
-def read_value(name: str, lines: Sequence[Sequence[Word]], template: Template) -> Value | None:
-    """The value of the field *name* in printed *lines*; None when there is nothing like it."""
-    words = [word for line in lines for word in line]
-    if not words:
-        return None
-    boxes = tuple(_around(list(line)) for line in lines if line)
-    if name == "card_number":
-        return _number(words, boxes, template)
-    if name in DATES:
-        return _date(words, boxes, template)
-    return _text(name, words, boxes)
-
-
-def _number(words: Sequence[Word], boxes: tuple[Box, ...], template: Template) -> Value | None:
-    joined = ""
-    sure: list[float] = []
-    worth = 1.0
-    for word in words:
-        digits = re.sub(r"[\s.,\-·:/]", "", word.text)
-        if not digits.isdecimal():
-            digits, worth = digits.translate(_LETTER_DIGITS), UNSURE
-        if not digits.isdecimal():
-            if joined:
-                break
-            worth = 1.0
-            continue
-        joined += digits
-        sure.append(word.confidence)
-        if template.number.fullmatch(joined):
-            confidence = min(sure) * worth
-            return Value(joined, confidence, ((joined, confidence),), boxes)
-    return None
-
-
-def _date(words: Sequence[Word], boxes: tuple[Box, ...], template: Template) -> Value | None:
-    text = " ".join(word.text for word in words)
-    sure = min((word.confidence for word in words if any(c.isdigit() for c in word.text)), default=0.0)
-    for written, worth in ((text, 1.0), (text.translate(_LETTER_DIGITS), UNSURE)):
-        day = parse_date(written, template.dates)
-        if day:
-            return Value(day.isoformat(), sure * worth, ((day.isoformat(), sure * worth),), boxes)
-    if match := _TOGETHER.search(re.sub(r"\s", "", text)):
-        day = _day(match.groups(), "dmy")
-        if day:
-            return Value(day.isoformat(), sure * UNSURE, ((day.isoformat(), sure * UNSURE),), boxes)
-    return None
-
-
-def parse_date(text: str, order: str = "dmy") -> date | None:
-    """The first date written in *text*: 05/09/1960, 05-09-1960, 05.09.1960, "ngày 05 tháng 9 năm 1960"; None without one."""
-    if match := _WORDED.search(re.sub(r"[.,]", " ", fold(text))):
-        return _day(match.groups(), "dmy")
-    for match in _NUMERIC.finditer(text):
-        if day := _day(match.groups(), order):
-            return day
-    return None
-
-
-def _day(parts: Sequence[str], order: str) -> date | None:
-    named = dict(zip(order, parts, strict=True))
-    if len(named["y"]) != 4 or len(named["m"]) > 2 or len(named["d"]) > 2:
-        return None
-    try:
-        return date(int(named["y"]), int(named["m"]), int(named["d"]))
-    except ValueError:
-        return None
-
-
-def _dashes(text: str) -> str:
-    return re.sub("[–—−]", "-", nfc(text))
-
-
-def clean(text: str) -> str:
-    """Printed text as it is kept: NFC, single spaces, without marks that are no part of it."""
-    text = " ".join(_NOISE.sub(" ", _dashes(text)).split())
-    text = re.sub(r"\s+([,.])", r"\1", text)
-    text = re.sub(r"([,])(?=[^\s\d])", r"\1 ", text)
-    stripped = text.strip(_EDGE)
-    return (
-        stripped + ")" if stripped.count("(") > stripped.count(")") and text.rstrip(".,; ").endswith(")") else stripped
-    )
-
-
-def _text(name: str, words: Sequence[Word], boxes: tuple[Box, ...]) -> Value | None:
-    kept = [(piece, word.confidence) for word in words for piece in clean_word(word.text)]
-    if name == "full_name":
-        kept = [(text.strip(".,-/()&"), sure) for text, sure in kept]
-        kept = [(text, sure) for text, sure in kept if text]
-    text = clean(" ".join(text for text, _ in kept))
-    if sum(c.isalpha() for c in text) < 2:
-        return None
-    pieces = text.split(" ")
-    if len(pieces) != len(kept):  # a mark at the edge was a word of its own
-        lowest = min(sure for _, sure in kept)
-        kept = [(piece, lowest) for piece in pieces]
-    pairs = tuple((piece, sure) for piece, (_, sure) in zip(pieces, kept, strict=True))
-    return Value(text, min(sure for _, sure in pairs), pairs, boxes)
-
-
-def clean_word(text: str) -> list[str]:
-    """The pieces of one read word that may stand in a value."""
-    return [
-        piece for piece in _NOISE.sub(" ", _dashes(text)).split() if any(c.isalnum() for c in piece) or piece in "-&"
-    ]

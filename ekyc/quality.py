@@ -47,6 +47,13 @@ def sharpness(gray: NDArray[np.uint8], words: Sequence[Word]) -> float | None:
     return float(np.clip(np.median(steep), 0, 1)) if steep else None
 
 
+def fine_detail(card: Image) -> float:
+    """Share of *card*'s contrast that lies in its finest strokes: near 0 for a picture out of focus, with or without words."""
+    gray = cv2.cvtColor(card, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    calm = cv2.GaussianBlur(gray, (0, 0), 1.2)  # grain is no detail
+    return float(np.abs(calm - cv2.GaussianBlur(calm, (0, 0), 3.0)).mean() / max(float(gray.std()), 1.0))
+
+
 def text_height(words: Sequence[Word], scale: float) -> float | None:
     """Median height of printed capitals in pixels of the photograph; *scale*: its pixels for one of the rectified card."""
     digits = [word.height for word in words if word.confidence > 0.6 and sum(c.isdigit() for c in word.text) >= 4]

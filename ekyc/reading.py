@@ -16,11 +16,13 @@ import numpy as np
 
 from core import clock
 from core.settings import settings
-from ekyc import quality, rectify, views
-from ekyc.fields import DATES, Found, find, read_value, typical_height
+from ekyc import quality, rectify, unread, views
+from ekyc.faces.types import Face
+from ekyc.fields import Found, find, typical_height
 from ekyc.ocr import Box, Gray, Layout, LineReader, Reader, Word, line_reader, reader
 from ekyc.results import FIELDS, CardReading, Image, Quality, Reason
 from ekyc.templates import Template, templates
+from ekyc.values import DATES, read_value
 from ekyc.voting import Reading, Verdict, vote
 
 WIDTH = 1300
@@ -35,10 +37,12 @@ NUMBERS = ("card_number", *DATES)
 TEXTS = tuple(name for name in FIELDS if name not in NUMBERS)
 DIGITS_IN_TEXT = 0.35
 """Trust in numbers and dates by the Vietnamese model: it takes a "3" with a flat top for a "5", and is sure of it."""
-INK = 120
-"""Level below which an evened pixel is print."""
+SAME_MODEL = 0.6
+"""Trust in text that the model of the whole card reads once more: it repeats its own mistakes ("đóc" for "đọc")."""
 CLEAR_OUTLINE = 0.45
 """From this score on, four sides are a card even when nothing on it can be read."""
+OUT_OF_FOCUS = 0.03
+"""``quality.fine_detail`` of a card on which no letter can be made out."""
 CUT_OFF = 0.6
 """What remains of the confidence in a value next to print that no reader saw as words, or to glare."""
 CERTAIN = 0.93
@@ -55,6 +59,7 @@ class _Card:
     words: list[Word]
     found: Found
     template: Template
+    faces: list[Face] = field(default_factory=list)
     readings: dict[str, list[Reading]] = field(default_factory=dict)
 
 
@@ -78,8 +83,7 @@ def read_card(image: Image, *, template: Template | None = None) -> CardReading:
             card, outline = other, None
     if card.found.labels < FEWEST_LABELS:
         return _not_read(image, outline, card)
-    if len(card.found.values) < len(FIELDS):
-        _second_view(card, text)
+    _more_views(card, text)
     _line_by_line(card, text)
     if (second := line_reader()) is not None:
         _second_opinion(card, second)
@@ -100,6 +104,8 @@ def _turned(flat: Image, quarters: int) -> Image:
 
 def _settle(flat: Image, turns: Sequence[int], text: Reader, designs: Sequence[Template]) -> _Card:
     """The first view of the card, turned so that its labels can be read: the way its face stands is tried first."""
+    from ekyc import faces  # noqa: PLC0415 - the models load when the first card comes
+
     best: _Card | None = None
     for quarters in _likely(flat, turns):
         turned = _turned(flat, quarters)
@@ -113,38 +119,38 @@ def _settle(flat: Image, turns: Sequence[int], text: Reader, designs: Sequence[T
         if best.found.labels >= FEWEST_LABELS:
             break
     assert best is not None
+    best.faces = faces.detect(best.flat)
     _overlooked(best, text)
     _collect(best, best.found, 1.0)
     return best
 
 
 def _overlooked(card: _Card, text: Reader) -> None:
-    """Look for the second line of a long value where there is print but no word was read."""
-    rooms = {name: box for name, room in card.found.rooms.items() if (box := _inked(card.gray, room)) is not None}
-    cut = {name: line for name, box in rooms.items() if (line := _crop(card.raw, box)) is not None}
-    more: list[Word] = []
-    for (left, top, right, bottom), words in zip(
-        (rooms[name] for name in cut), text.read_lines(list(cut.values())), strict=True
-    ):
-        total = sum(len(word.text) + 1 for word in words)
-        at = left
-        for word in words:
-            end = at + round((right - left) * (len(word.text) + 1) / total)
-            more.append(Word(word.text, (at, top, max(at + 1, end - 4), bottom), word.confidence))
-            at = end
+    """Read the lines of print once more that the reader of the whole card passed over."""
+    height = typical_height(card.words)
+    boxes = unread.lines(card.gray, card.words, height, _around_face(card))
+    cut = [(box, line) for box in boxes if (line := _crop(card.raw, box)) is not None]
+    read = text.read_lines([line for _, line in cut])
+    more = [
+        word for (box, _), words in zip(cut, read, strict=True) if _sure(words) for word in unread.placed(box, words)
+    ]
     if more:
         card.words = [*card.words, *more]
         card.found = find(card.words, card.template, card.gray.shape[1])
 
 
-def _inked(gray: Gray, room: Box) -> Box | None:
-    """The part of *room* that holds print; None when it is empty or what is there is no line of text."""
-    left, top, right, bottom = room
-    dark = gray[max(0, top) : bottom, max(0, left) : right] < INK
-    rows, columns = np.flatnonzero(dark.mean(axis=1) > 0.004), np.flatnonzero(dark.any(axis=0))
-    if len(rows) < 0.3 * (bottom - top) or len(columns) < 10:
+def _sure(words: Sequence[Word]) -> bool:
+    """Whether what was read from a line is print at all."""
+    return bool(words) and float(np.mean([word.confidence for word in words])) > 0.5
+
+
+def _around_face(card: _Card) -> Box | None:
+    """The largest face with hair and shoulders."""
+    if not card.faces:
         return None
-    return (left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1)
+    left, top, right, bottom = card.faces[0].box
+    wide, tall = right - left, bottom - top
+    return (round(left - 0.6 * wide), round(top - 0.6 * tall), round(right + 0.6 * wide), round(bottom + 0.7 * tall))
 
 
 def _best(words: Sequence[Word], designs: Sequence[Template], width: int) -> tuple[Found, Template]:
@@ -154,7 +160,7 @@ def _best(words: Sequence[Word], designs: Sequence[Template], width: int) -> tup
 
 def _likely(flat: Image, turns: Sequence[int]) -> list[int]:
     """*turns* (quarters against the clock), those first that put a face's eyes above its mouth."""
-    from ekyc import faces  # noqa: PLC0415 - the models load when the first card comes
+    from ekyc import faces  # noqa: PLC0415 - see above
 
     scale = min(1.0, 640 / max(flat.shape[:2]))
     small = cv2.resize(flat, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
@@ -180,16 +186,28 @@ def _collect(card: _Card, found: Found, weight: float) -> None:
         card.readings.setdefault(name, []).append(Reading(value.words, trust))
 
 
-def _second_view(card: _Card, text: Reader) -> None:
-    """Another view of the whole card, for labels and values that the first did not show."""
-    gray = views.darkest(card.flat)
-    gray = cv2.resize(gray, None, fx=SECOND, fy=SECOND, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    found = find(text.read(gray, Layout.SPARSE), card.template, gray.shape[1])
-    _collect(card, found, 0.8)
-    for name, boxes in found.places.items():
-        if name not in card.found.values and (name in found.values or name not in card.found.places):
-            card.found.places[name] = tuple(_scaled(box, 1 / SECOND) for box in boxes)
-    card.found = replace(card.found, labels=len(card.found.places))
+def _more_views(card: _Card, text: Reader) -> None:
+    """Other views of the whole card, for labels and values that the first did not show."""
+    for first, scale in ((True, 1.0), (False, SECOND)):
+        if len(card.found.values) == len(FIELDS):
+            return
+        view = card.gray if first else views.darkest(card.flat)
+        gray = cv2.resize(view, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        words = text.read(gray, Layout.SPARSE)
+        found = find(words, card.template, gray.shape[1])
+        _collect(card, found, 1.0)
+        for name in FIELDS:
+            if (
+                name in found.places
+                and name not in card.found.values
+                and (name in found.values or name not in card.found.places)
+            ):
+                card.found.places[name] = tuple(_scaled(box, 1 / scale) for box in found.places[name])
+                card.found.spans[name] = _scaled(found.spans[name], 1 / scale)
+                if name in found.values:
+                    card.found.values[name] = found.values[name]
+        card.words += [replace(word, box=_scaled(word.box, 1 / scale)) for word in words]
+        card.found = replace(card.found, labels=len(card.found.places))
 
 
 def _scaled(box: Box, factor: float) -> Box:
@@ -204,7 +222,7 @@ def _line_by_line(card: _Card, text: Reader) -> None:
         read = text.read_lines([line for _, line in cut], digits=digits)
         for name in names:
             lines = [words for (whose, _), words in zip(cut, read, strict=True) if whose == name]
-            _add(card, name, lines, 1.0)
+            _add(card, name, lines, 1.0 if digits else SAME_MODEL)
 
 
 def _second_opinion(card: _Card, second: LineReader) -> None:
@@ -245,8 +263,6 @@ def _crop(gray: Gray, box: Box) -> Gray | None:
 
 
 def _measured(image: Image, outline: rectify.Outline | None, card: _Card) -> Quality:
-    from ekyc import faces  # noqa: PLC0415 - see above
-
     shown = outline.width() / card.flat.shape[1] if outline else max(image.shape[:2]) / max(card.flat.shape[:2])
     sharp = quality.sharpness(card.gray, card.words)
     return Quality(
@@ -255,7 +271,7 @@ def _measured(image: Image, outline: rectify.Outline | None, card: _Card) -> Qua
         blur=None if sharp is None else round(sharp, 3),
         exposure=quality.exposure(card.flat),
         glare=quality.glare(card.flat),
-        faces=len(faces.detect(card.flat)),
+        faces=len(card.faces),
     )
 
 
@@ -263,43 +279,24 @@ def _not_read(image: Image, outline: rectify.Outline | None, card: _Card) -> Car
     """No card of ours, or one so badly taken that not even its labels can be read."""
     measured = _measured(image, outline, card)
     reasons: list[Reason] = []
-    if outline is not None and outline.score > CLEAR_OUTLINE and measured.faces == 1 and len(card.words) >= 4:
+    if outline is not None and outline.score > CLEAR_OUTLINE and measured.faces == 1:
         legible = sum(word.confidence > 0.85 and sum(c.isalpha() for c in word.text) >= 3 for word in card.words)
-        # Print that can be read but is not ours: another card. Print that cannot be read: a bad photograph.
-        if legible < 6:
+        # Print that can be read but is not ours: another card; a sharp picture without print: a portrait in a frame.
+        # Print that cannot be read, or nothing sharp at all: a bad photograph.
+        if legible < 6 and (len(card.words) >= 4 or quality.fine_detail(card.flat) < OUT_OF_FOCUS):
             reasons = quality.complaints(measured) or [Reason.BLURRED]
     nothing: Mapping[str, None] = dict.fromkeys(FIELDS)
     return CardReading(nothing, nothing, measured, "retake", tuple(reasons) or (Reason.NO_CARD,))
 
 
-def _cut_off(card: _Card) -> set[str]:
-    """Fields whose value may be longer than what was read: there is unread print on their line, or glare at its end."""
-    height, width = card.gray.shape
-    tall = typical_height(card.words)
-    covered = np.zeros((height, width), bool)
-    for word in card.words:
-        if word.confidence >= 0.1 and word.height > 0.4 * tall:
-            left, top, right, bottom = word.box
-            pad = round(0.3 * tall)
-            covered[max(0, top - pad) : bottom + pad, max(0, left - pad) : right + pad] = True
-    glare = cv2.resize(quality.burnt(card.flat), (width, height), interpolation=cv2.INTER_NEAREST)
-    doubtful = set()
-    for name, (start, top, end, bottom) in card.found.spans.items():
-        boxes = card.found.places[name]
-        right = min(end, width, boxes[0][2] + round(2.5 * tall))
-        inset = round(0.15 * (bottom - top))
-        rows, columns = slice(max(0, top + inset), max(1, bottom - inset)), slice(max(0, start), max(1, right))
-        unread = (card.gray[rows, columns] < INK) & ~covered[rows, columns]
-        longest, run = 0, 0
-        inked_columns = np.asarray(unread.any(axis=0), dtype=np.uint8)
-        for inked in cv2.dilate(inked_columns, np.ones(round(0.3 * tall) | 1, np.uint8)).ravel():
-            run = run + 1 if inked else 0
-            longest = max(longest, run)
-        lines = [(max(0, box[0]), max(0, box[1]), min(width, box[2] + round(3 * tall)), box[3]) for box in boxes]
-        burnt = any(glare[y0:y1, x0:x1].mean() > 0.01 for x0, y0, x1, y1 in lines if y1 > y0 and x1 > x0)
-        if longest > 1.1 * tall or burnt:
-            doubtful.add(name)
-    return doubtful
+def _portrait(card: _Card) -> Image | None:
+    """The largest face with half of its size around it; None without one."""
+    if not card.faces:
+        return None
+    left, top, right, bottom = card.faces[0].box
+    wide, tall = (right - left) * 0.5, (bottom - top) * 0.5
+    part = card.flat[max(0, round(top - tall)) : round(bottom + tall), max(0, round(left - wide)) : round(right + wide)]
+    return part.copy()
 
 
 def contradictory(fields: Mapping[str, str | None]) -> set[str]:
@@ -324,7 +321,8 @@ def _decided(
     measured = _measured(image, outline, card)
     fields = {name: verdicts[name].text if name in verdicts else None for name in FIELDS}
     confidence = {name: verdicts[name].confidence if name in verdicts else None for name in FIELDS}
-    for name in _cut_off(card):
+    height = typical_height(card.words)
+    for name in unread.cut_off(card.gray, quality.burnt(card.flat), card.words, card.found, height):
         known = confidence[name]
         confidence[name] = known * CUT_OFF if known is not None else None
     for name in contradictory(fields):
@@ -339,4 +337,5 @@ def _decided(
     if any(sure is None or sure < least for sure in confidence.values()):
         reasons.append(Reason.FIELD_DOUBTFUL)
     rounded = {name: None if sure is None else round(sure, 3) for name, sure in confidence.items()}
-    return CardReading(fields, rounded, measured, "retake" if reasons else "ok", tuple(reasons), card.flat, None)
+    decision = "retake" if reasons else "ok"
+    return CardReading(fields, rounded, measured, decision, tuple(reasons), card.flat, _portrait(card))

@@ -15,7 +15,7 @@ from ekyc.results import Image
 WHITE = 235.0
 """Level that the card's ground is brought to."""
 
-GRAINY = 0.01
+GRAINY = 0.006
 """Median deviation of a pixel from its neighbours, in parts of the card's lightness, that hides thin strokes."""
 
 
@@ -43,8 +43,15 @@ def dark_print(gray: NDArray[np.uint8]) -> Gray:
     low, high = cv2.erode(small, near).astype(np.float32), cv2.dilate(small, near).astype(np.float32)
     middle = cv2.medianBlur(small, 19).astype(np.float32)
     lean = cv2.boxFilter((high + low - 2 * middle) / np.maximum(high, 1), -1, (61, 9))
-    bands = cv2.morphologyEx((lean > 0.12).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((31, 31), np.uint8))
-    bands[bands.mean(axis=1) > 0.3] = 1  # a header runs across the card: no ragged border beside its print
+    bands = cv2.morphologyEx((lean > 0.12).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((9, 31), np.uint8))
+    across = bands.mean(axis=1) > 0.3  # a header runs across the card: no ragged border beside its print
+    count, pieces, boxes, _ = cv2.connectedComponentsWithStats(bands)
+    for piece in range(1, count):
+        left, top, width, height, _ = boxes[piece]
+        if width < 2 * height:  # a face or hair, not a line of print
+            here = bands[top : top + height, left : left + width]
+            here[pieces[top : top + height, left : left + width] == piece] = 0
+    bands[across] = 1
     light = cv2.resize(bands, (gray.shape[1], gray.shape[0]), interpolation=cv2.INTER_NEAREST)
     return np.where(light > 0, 255 - gray, gray).astype(np.uint8)
 

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+DASH = "-"
 TRUST = 0.85
 """A single reading is never worth more: readers are sometimes certain and wrong."""
 AGAINST = 0.5
@@ -43,6 +44,7 @@ def vote(readings: Sequence[Reading]) -> Verdict | None:
     readings = [reading for reading in readings if reading.words]
     if not readings:
         return None
+    readings = _with_dashes(readings)
     by_length: dict[int, float] = defaultdict(float)
     for reading in readings:
         by_length[len(reading.words)] += _worth(reading.confidence, reading.weight) + 0.01
@@ -60,6 +62,27 @@ def vote(readings: Sequence[Reading]) -> Verdict | None:
     text = " ".join(words)
     votes = sum(" ".join(word for word, _ in reading.words) == text for reading in same)
     return Verdict(text, confidence, votes)
+
+
+def _with_dashes(readings: Sequence[Reading]) -> list[Reading]:
+    """*readings*, those that differ from another only by dashes between words written with them.
+
+    Readers of whole pages take a lone dash for a speck; none sees one that is not there.
+    """
+    dashed = [reading for reading in readings if any(text == DASH for text, _ in reading.words)]
+    completed = []
+    for reading in readings:
+        words = [text for text, _ in reading.words]
+        for other in dashed:
+            theirs = [text for text, _ in other.words]
+            if DASH not in words and [text for text in theirs if text != DASH] == words:
+                own = iter(reading.words)
+                filled = tuple((DASH, sure) if text == DASH else next(own) for text, sure in other.words)
+                completed.append(Reading(filled, reading.weight))
+                break
+        else:
+            completed.append(reading)
+    return completed
 
 
 def _worth(confidence: float, weight: float) -> float:

@@ -5,6 +5,7 @@ tesserocr is about three times quicker: the model is loaded once, not for every 
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import shlex
@@ -30,6 +31,7 @@ LINE_GAP = 40
 RESOLUTION = 300
 """Dots per inch that Tesseract is told, so that it does not guess from the size of the letters."""
 TIMEOUT_S = 60
+_NO_MESSAGES = 6  # L_SEVERITY_NONE
 _USUAL_FOLDERS = (
     "/usr/share/tesseract-ocr/5/tessdata",
     "/usr/share/tesseract-ocr/4.00/tessdata",
@@ -72,6 +74,7 @@ class InProcess:
             engine.SetVariable("user_defined_dpi", str(RESOLUTION))
             engine.SetVariable("debug_file", os.devnull)
             setattr(self._kept, language, engine)
+            _hush(Path(self._library.__file__).parent.parent)  # not before: a new engine asks for messages again
         return engine
 
     def read_lines(self, lines: Sequence[Gray], *, digits: bool = False) -> list[list[Word]]:
@@ -104,6 +107,12 @@ class InProcess:
             return words
         finally:
             engine.Clear()
+
+
+def _hush(packages: Path) -> None:
+    """Stop Leptonica, which comes with tesserocr, from writing about boxes outside the picture to stderr."""
+    for library in packages.glob("tesserocr.libs/liblept*.so*"):
+        ctypes.CDLL(str(library)).setMsgSeverity(_NO_MESSAGES)
 
 
 class Program:

@@ -1,0 +1,109 @@
+"""Values found by their labels in layouts of every kind."""
+
+from __future__ import annotations
+
+import pytest
+
+from ekyc.fields import find
+from ekyc.ocr import Word
+from ekyc.templates import templates
+
+OLD = templates()[0]
+WIDTH, HIGH, EM = 1300, 30, 15
+
+
+def line(y: int, *pieces: tuple[int, str], height: int = HIGH) -> list[Word]:
+    """Words of one printed line: every piece begins at its x."""
+    found = []
+    for x, text in pieces:
+        at = x
+        for word in text.split(" "):
+            found.append(Word(word, (at, y, at + EM * len(word), y + height), 0.95))
+            at += EM * (len(word) + 1)
+    return found
+
+
+def values(*lines: list[Word]) -> dict[str, str]:
+    return {
+        name: value.text for name, value in find([word for one in lines for word in one], OLD, WIDTH).values.items()
+    }
+
+
+def test_label_and_value_on_one_line() -> None:
+    assert values(
+        line(100, (40, "Số thẻ: 12.345678")),
+        line(150, (40, "Họ và tên: LÊ THỊ THỬ")),
+        line(200, (40, "Sinh ngày: 05/09/1960")),
+        line(250, (40, "Nơi cấp thẻ: Tỉnh hội Hà Trường")),
+        line(300, (40, "Ngày cấp thẻ: 06-05-2001")),
+    ) == {
+        "card_number": "12345678",
+        "full_name": "LÊ THỊ THỬ",
+        "date_of_birth": "1960-09-05",
+        "issuer": "Tỉnh hội Hà Trường",
+        "issued_on": "2001-05-06",
+    }
+
+
+def test_value_below_its_label_in_two_columns() -> None:
+    assert values(
+        line(100, (40, "Ngày vào Đảng"), (600, "Chính thức ngày")),
+        line(140, (40, "03.02.1985"), (600, "03.02.1986")),
+        line(190, (40, "Họ tên")),
+        line(230, (40, "Lê Thị Thử")),
+    ) == {"joined_on": "1985-02-03", "official_on": "1986-02-03", "full_name": "Lê Thị Thử"}
+
+
+def test_two_labels_on_one_line() -> None:
+    assert values(line(100, (40, "Ngày vào Hội: 03/02/1985 Ngày chính thức: 03/02/1986"))) == {
+        "joined_on": "1985-02-03",
+        "official_on": "1986-02-03",
+    }
+
+
+def test_a_long_value_runs_on_in_the_next_line() -> None:
+    assert values(
+        line(100, (40, "Quê quán: Xã An Lâm, huyện Mỹ Khê,")),
+        line(140, (190, "tỉnh Hà Trường")),
+        line(190, (40, "Ngày vào Đảng: 03/02/1985")),
+    ) == {"home_town": "Xã An Lâm, huyện Mỹ Khê, tỉnh Hà Trường", "joined_on": "1985-02-03"}
+
+
+def test_the_next_row_is_no_second_line() -> None:
+    read = values(line(100, (40, "Nơi cấp thẻ: Tỉnh hội Hà Trường")), line(140, (40, "Ngỳ cp th: 06/05/2001")))
+    assert read == {"issuer": "Tỉnh hội Hà Trường"}
+
+
+def test_the_portrait_s_caption_is_no_value() -> None:
+    assert values(
+        line(100, (40, "Nơi cấp thẻ"), (1030, "SPECIMEN")),
+        line(140, (40, "Huyện hội Khánh Vượng")),
+    ) == {"issuer": "Huyện hội Khánh Vượng"}
+    assert values(
+        line(100, (40, "Nơi cấp thẻ")), line(128, (1030, "SPECIMEN")), line(150, (40, "Huyện hội Khánh Vượng"))
+    ) == {"issuer": "Huyện hội Khánh Vượng"}
+
+
+def test_a_value_may_hold_words_like_those_of_a_label() -> None:
+    assert values(line(100, (40, "Nơi cấp thẻ: Ban Thường vụ Tỉnh hội"))) == {"issuer": "Ban Thường vụ Tỉnh hội"}
+
+
+@pytest.mark.parametrize("label", ["Ho va ten", "Họ và tn", "Họ, và tên", "HỌ VÀ TÊN", "Hovà tên"])
+def test_labels_survive_small_reading_errors(label: str) -> None:
+    assert values(line(100, (40, f"{label}: Lê Thị Thử"))) == {"full_name": "Lê Thị Thử"}
+
+
+def test_a_page_that_is_no_card_has_no_labels() -> None:
+    found = find(line(100, (40, "Điều 1. Phạm vi điều chỉnh của quy định này")), OLD, WIDTH)
+    assert (found.labels, found.values) == (0, {})
+
+
+def test_a_label_without_a_value_keeps_its_place() -> None:
+    found = find(line(100, (40, "Họ và tên:"), (700, "Ngày sinh: 05/09/1960")), OLD, WIDTH)
+    assert set(found.values) == {"date_of_birth"}
+    left, top, right, bottom = found.places["full_name"][0]
+    assert (left > 150, right < 700, top, bottom) == (True, True, 100, 130)
+
+
+def test_nothing_read_nothing_found() -> None:
+    assert find([], OLD, WIDTH).labels == 0

@@ -1,0 +1,133 @@
+"""Photographs of drawn cards to fields and a decision, and what is no card."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from core import clock
+from core.settings import settings
+from ekyc import drawing, images, reading
+from ekyc.ocr import OcrUnavailableError, scratch, tesseract
+from ekyc.results import FIELDS, Image, Reason
+
+pytestmark = pytest.mark.skipif(tesseract.tessdata() is None, reason="Tesseract's Vietnamese data are not installed")
+
+
+@pytest.fixture(scope="module")
+def card() -> drawing.DrawnCard:
+    return next(drawing.draw(1, severity=drawing.EASY, seed=7))
+
+
+@pytest.fixture(scope="module")
+def photo(card: drawing.DrawnCard) -> Image:
+    return images.load(card.photo)
+
+
+def test_a_good_photograph_is_read_and_passes(card: drawing.DrawnCard, photo: Image) -> None:
+    read = reading.read_card(photo)
+    assert dict(read.fields) == card.truth
+    assert (read.decision, read.reasons) == ("ok", ())
+    assert read.quality.corners == 4
+    assert read.quality.faces == 1
+    assert min(sure for sure in read.confidence.values() if sure is not None) >= settings().ekyc_min_confidence
+    assert read.rectified is not None
+    assert read.rectified.shape[1] == reading.WIDTH
+    assert read.portrait is not None
+    assert 0.05 < read.portrait.size / read.rectified.size < 0.5
+
+
+def test_a_card_photographed_upside_down_is_turned(card: drawing.DrawnCard, photo: Image) -> None:
+    assert dict(reading.read_card(np.ascontiguousarray(photo[::-1, ::-1])).fields) == card.truth
+
+
+def test_a_card_photographed_on_its_side_is_turned(card: drawing.DrawnCard, photo: Image) -> None:
+    assert dict(reading.read_card(np.ascontiguousarray(np.rot90(photo))).fields) == card.truth
+
+
+def test_a_scan_cut_at_the_card_s_edges_is_read(card: drawing.DrawnCard) -> None:
+    read = reading.read_card(card.flat)
+    assert dict(read.fields) == card.truth
+
+
+def test_the_program_reads_the_same_and_leaves_nothing(
+    card: drawing.DrawnCard, photo: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings(), "ekyc_ocr", "pytesseract")
+    monkeypatch.setattr(settings(), "data_dir", tmp_path)
+    assert dict(reading.read_card(photo).fields) == card.truth
+    assert list((tmp_path / "tmp" / "ekyc").iterdir()) == []
+
+
+def test_a_blurred_photograph_is_to_be_taken_again(photo: Image) -> None:
+    read = reading.read_card(cv2.GaussianBlur(photo, (0, 0), 9).astype(np.uint8))
+    assert read.decision == "retake"
+    assert Reason.BLURRED in read.reasons
+
+
+def test_a_picture_without_a_card_has_nothing_to_read() -> None:
+    rng = np.random.default_rng(7)
+    small = rng.integers(60, 200, (30, 40, 3), dtype=np.uint8)
+    read = reading.read_card(cv2.resize(small, (1200, 900), interpolation=cv2.INTER_CUBIC).astype(np.uint8))
+    assert (read.decision, read.reasons) == ("retake", (Reason.NO_CARD,))
+    assert dict(read.fields) == dict.fromkeys(FIELDS)
+    assert dict(read.confidence) == dict.fromkeys(FIELDS)
+
+
+def test_a_card_without_a_face_does_not_pass(card: drawing.DrawnCard, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ekyc import faces
+
+    monkeypatch.setattr(faces, "detect", lambda _image: [])
+    read = reading.read_card(card.flat)
+    assert read.decision == "retake"
+    assert Reason.NO_FACE in read.reasons
+    assert read.portrait is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "wrong"),
+    [
+        ({}, set()),
+        ({"joined_on": "1980-01-01"}, {"date_of_birth", "joined_on"}),
+        ({"official_on": "1990-01-01"}, {"joined_on", "official_on"}),
+        ({"issued_on": "1990-01-01"}, {"joined_on", "issued_on"}),
+        ({"issued_on": "2030-01-01"}, {"issued_on"}),
+        ({"date_of_birth": None, "joined_on": None}, set()),
+    ],
+)
+def test_dates_that_cannot_be_true_together(changed: dict[str, str | None], wrong: set[str]) -> None:
+    fields = {
+        "date_of_birth": "1970-02-28",
+        "joined_on": "1995-03-04",
+        "official_on": "1996-03-04",
+        "issued_on": "2001-05-06",
+    } | changed
+    with clock.fixed(datetime(2026, 1, 1, tzinfo=UTC)):
+        assert reading.contradictory(fields) == wrong
+
+
+def test_without_a_reader_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tesseract, "tessdata", lambda: None)
+    monkeypatch.setattr(tesseract.shutil, "which", lambda _name: None)
+    tesseract._reader.cache_clear()
+    with pytest.raises(OcrUnavailableError, match="tesseract-ocr-vie"):
+        tesseract.reader()
+    tesseract._reader.cache_clear()
+
+
+def test_what_a_killed_run_left_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings(), "data_dir", tmp_path)
+    home = tmp_path / "tmp" / "ekyc"
+    dead, living = home / "999999999-left", home / f"{os.getpid()}-busy"
+    for folder in (dead, living):
+        folder.mkdir(parents=True)
+        (folder / "view.png").write_bytes(b"a picture")
+    with scratch.private() as folder:
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert sorted(home.iterdir()) == sorted([living, folder])
+    assert sorted(home.iterdir()) == [living]

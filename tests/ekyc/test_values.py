@@ -1,0 +1,90 @@
+"""Printed words to numbers, dates and texts."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from ekyc.ocr import Word
+from ekyc.templates import templates
+from ekyc.values import clean, parse_date, read_value
+
+OLD = templates()[0]
+
+
+def words(text: str, sure: float = 0.9) -> list[Word]:
+    return [Word(word, (20 * place, 0, 20 * place + 15, 20), sure) for place, word in enumerate(text.split())]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "05/09/1960",
+        "05-09-1960",
+        "05.09.1960",
+        "5 / 9 / 1960",
+        "ngày 05 tháng 9 năm 1960",
+        "Ngày 05, tháng 09, năm 1960",
+    ],
+)
+def test_every_way_to_write_a_date(text: str) -> None:
+    assert parse_date(text) == date(1960, 9, 5)
+
+
+@pytest.mark.parametrize("text", ["31/02/1960", "05/13/1960", "05/09/60", "1960", "không có", ""])
+def test_what_is_no_date(text: str) -> None:
+    assert parse_date(text) is None
+
+
+def test_the_order_of_a_date_is_the_template_s() -> None:
+    assert parse_date("1960-09-05", "ymd") == date(1960, 9, 5)
+
+
+@pytest.mark.parametrize("text", ["12345678", "12.345678", "12 345 678", "12,345.678"])
+def test_the_number_is_eight_digits_however_it_is_grouped(text: str) -> None:
+    value = read_value("card_number", [words(text)], OLD)
+    assert value is not None
+    assert (value.text, value.confidence) == ("12345678", 0.9)
+
+
+def test_letters_taken_for_digits_halve_the_confidence() -> None:
+    value = read_value("card_number", [words("I2.34S678")], OLD)
+    assert value is not None
+    assert (value.text, value.confidence) == ("12345678", 0.45)
+
+
+@pytest.mark.parametrize("text", ["1234567", "123456789", "Hà Nội"])
+def test_another_count_of_digits_is_no_number(text: str) -> None:
+    assert read_value("card_number", [words(text)], OLD) is None
+
+
+def test_a_date_between_which_the_strokes_were_lost_is_unsure() -> None:
+    value = read_value("joined_on", [words("05091960")], OLD)
+    assert value is not None
+    assert (value.text, value.confidence) == ("1960-09-05", 0.45)
+
+
+def test_two_lines_become_one_text_with_one_box_each() -> None:
+    value = read_value("home_town", [words("Xã An Lâm , huyện"), words("Mỹ Khê.")], OLD)
+    assert value is not None
+    assert value.text == "Xã An Lâm, huyện Mỹ Khê"
+    assert len(value.boxes) == 2
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        ("  LÊ   THỊ  THỬ ", "LÊ THỊ THỬ"),
+        ("Le\u0302 Thi\u0323", "Lê Thị"),
+        ("“Hà Nội”......", "Hà Nội"),
+        ("An Phước – Hà Trường", "An Phước - Hà Trường"),
+        ("Phường 5,quận 6", "Phường 5, quận 6"),
+    ],
+)
+def test_text_is_kept_as_printed_with_single_spaces(raw: str, kept: str) -> None:
+    assert clean(raw) == kept
+
+
+def test_specks_are_no_name() -> None:
+    assert read_value("full_name", [words(". | -")], OLD) is None

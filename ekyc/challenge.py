@@ -42,9 +42,9 @@ SEEN_FROM = {Pose.LEFT: 0.08, Pose.RIGHT: 0.08, Pose.UP: 0.07, Pose.DOWN: 0.07}
 by 40 degrees stays below 0.03 (perspective)."""
 STRAY_FROM = 1.6
 """Times ``SEEN_FROM`` from which a pose that was not asked for counts: people sway while they turn, but not that far."""
-LANDMARKS_FROM = 0.05
-"""How far the nose's landmark must have gone the same way when the head turns aside: a second witness. For nods there
-is none: the detector hardly moves its landmarks then."""
+LANDMARKS_FROM = 0.1
+"""How far the nose's landmark must have gone the same way when the head turns aside: a second witness (heads 0.16 to 0.55).
+For nods there is none: the detector hardly moves its landmarks then."""
 FRAMES_SEEN = 2
 """Frames of a burst that must show the pose: one may be an accident, the way there takes the others."""
 FRONT_WITHIN = 0.22
@@ -53,11 +53,18 @@ MIN_EYE_DISTANCE = 40.0
 """Pixels between the eyes: below, the recogniser's crop (35) would be blown up. A phone at arm's length gives 60 to 100."""
 FROZEN_BELOW = 0.35
 """Mean difference in grey levels under which two pictures are one: sensors alone differ by 1 to 3."""
-MIN_DEPTH = 0.2
+MIN_DEPTH = {Pose.LEFT: 0.2, Pose.RIGHT: 0.2, Pose.UP: 0.16, Pose.DOWN: 0.16}
 """Height of the nose over the plane of eyes and mouth, in eye distances, that a pose must show: its parallax over the tangent of
-the angle by which the face became narrower. Heads: 0.22 to 0.43; prints bent around a hand or a bottle 0.07 to 0.2."""
-FLAT_DEPTH, FLAT_NARROWING = 0.1, 0.1
-"""Below this depth, on a face that became as narrow as a turn by 25 degrees makes it, there is no nose at all."""
+the angle by which the face became narrower. Three of four frames of simulated heads have 0.23 to 0.4 or more; bent prints have 0.08 to
+0.17 when turned, 0.07 to 0.11 when nodding."""
+STAYS_FROM = 0.16
+"""How far the nose's landmark must stand aside on a head that was seen turning there and goes on."""
+FAR_FROM, FAR_UNEVENNESS = 0.3, 0.06
+"""The same on a head that was not seen on its way, with how uneven the face became: beyond 25 degrees the flow loses the nose. Nine of ten
+frames of heads that far: 0.3 to 0.55, 0.06 and more; bent prints: half of them below 0.23, three of four below 0.054."""
+FLAT_NARROWING, FLAT_BELOW = 0.1, 0.025
+"""A face as narrow as a turn by 25 degrees makes it, and less uneven than this, is on paper or a screen: heads turned so far
+have 0.036 and more, tilted prints 0.01 to 0.019."""
 DARK_BELOW, BRIGHT_FROM = 40.0, 215.0
 """Mean grey of a face that explains a failure; a face that was followed in the dark is as good as any."""
 BLURRED_BELOW = 6.0
@@ -81,7 +88,7 @@ class _Frame:
     reasons: tuple[Reason, ...]
     shape: Shape | None
     crop: Crop | None = None
-    move: Move = field(default_factory=lambda: Move(0.0, 0.0, 0.0))
+    move: Move = field(default_factory=lambda: Move(0.0, 0.0, 0.0, 0.0))
     vector: NDArray[np.float32] | None = field(default=None, repr=False)
     alien: bool = False
 
@@ -113,7 +120,7 @@ def judge(asked: Sequence[Pose], bursts: Sequence[Burst], *, portrait: Image | N
         reasons.append(POSE_NOT_SEEN)
     for number, pose in enumerate(asked[1:], start=1):
         frames = [frame for frame in _good(seen[number]) if not frame.alien]
-        if not _followed(pose, asked[number - 1], [_pose(frame, front) for frame in frames]):
+        if not _followed(pose, asked[number - 1], _poses(frames, front)):
             reasons.append(POSE_NOT_SEEN)
             if sum(_is_flat(frame.move) for frame in frames) >= FRAMES_SEEN:
                 reasons.append(FLAT)
@@ -195,7 +202,8 @@ def _faults(seen: Sequence[Sequence[_Frame]], front: _Frame | None) -> list[str]
 def _compare(front: _Frame, frames: Iterable[_Frame]) -> None:
     """Measure every frame against *front*: parallax, and whether it is the same person.
 
-    A head that is turned away is less alike; so a frame may also be like one that was already known to be of this person.
+    A head that is turned away is less alike than EKYC_SAME_FROM at times; so it may be like any frame that is known to be of
+    this person, not only like the front.
     """
     assert front.crop is not None
     assert front.face is not None
@@ -207,9 +215,7 @@ def _compare(front: _Frame, frames: Iterable[_Frame]) -> None:
         frame.move = parallax(front.crop, frame.crop)
         vector = frame.vector if frame is front and frame.vector is not None else faces.embed(frame.image, frame.face)
         alike = max(faces.similarity(vector, other) for other in known)
-        frame.alien = (
-            alike < settings().ekyc_same_from and faces.similarity(vector, front.vector) < settings().ekyc_review_from
-        )
+        frame.alien = alike < settings().ekyc_same_from
         if not frame.alien:
             known.append(vector)
 
@@ -220,20 +226,39 @@ def _is_another(frames: Sequence[_Frame]) -> bool:
     return strange >= FRAMES_SEEN or 0 < strange == len(_good(frames))
 
 
-def _pose(frame: _Frame, front: _Frame) -> tuple[Pose | None, bool]:
-    """The pose of *frame* (None: on the way, or both ways at once), and whether it is a clear one."""
+def _poses(frames: Sequence[_Frame], front: _Frame) -> list[tuple[Pose | None, bool]]:
+    """The pose of each of *frames* of one burst, and whether it is a clear one; None: on the way, or nothing solid."""
+    poses: list[tuple[Pose | None, bool]] = []
+    for frame in frames:
+        pose = _pose(frame, front)
+        before = poses[-1][0] if poses else None
+        if pose[0] is None and before in (Pose.LEFT, Pose.RIGHT):
+            toward = 1 if before == Pose.LEFT else -1
+            if _aside(frame, front) * toward >= STAYS_FROM:
+                pose = before, False
+        poses.append(pose)
+    return poses
+
+
+def _aside(frame: _Frame, front: _Frame) -> float:
+    """How far the nose's landmark went between the eyes since *front*, to the right of the picture."""
     assert frame.shape is not None
     assert front.shape is not None
-    move = frame.move
-    sideways = abs(move.across) >= abs(move.down)
-    if sideways:
+    return frame.shape.across - front.shape.across
+
+
+def _pose(frame: _Frame, front: _Frame) -> tuple[Pose | None, bool]:
+    """The pose of *frame* alone, and whether it is a clear one."""
+    move, aside = frame.move, _aside(frame, front)
+    if abs(aside) >= FAR_FROM and move.unevenness >= FAR_UNEVENNESS:
+        return (Pose.LEFT if aside > 0 else Pose.RIGHT), True
+    if abs(move.across) >= abs(move.down):
         pose, size = (Pose.LEFT if move.across > 0 else Pose.RIGHT), abs(move.across)
-        landmark = (frame.shape.across - front.shape.across) * np.sign(move.across)
-        seen = size >= SEEN_FROM[pose] and landmark >= LANDMARKS_FROM
+        seen = size >= SEEN_FROM[pose] and aside * float(np.sign(move.across)) >= LANDMARKS_FROM
     else:
         pose, size = (Pose.DOWN if move.down > 0 else Pose.UP), abs(move.down)
         seen = size >= SEEN_FROM[pose]
-    if not seen or depth(move) < MIN_DEPTH:
+    if not seen or depth(move) < MIN_DEPTH[pose]:
         return None, False
     return pose, size >= SEEN_FROM[pose] * STRAY_FROM
 
@@ -260,8 +285,8 @@ def _followed(asked: Pose, before: Pose, poses: Sequence[tuple[Pose | None, bool
 
 
 def _is_flat(move: Move) -> bool:
-    """Whether a face turned away and its nose stayed in place, as on paper."""
-    return move.narrowing >= FLAT_NARROWING and depth(move) < FLAT_DEPTH
+    """Whether a face turned away like a sheet: narrower, and as even as before."""
+    return move.narrowing >= FLAT_NARROWING and move.unevenness < FLAT_BELOW
 
 
 def _passive_doubts(frames: Sequence[_Frame], front: _Frame) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -81,12 +82,14 @@ class Move:
 
     ``across`` (to the right of the picture), ``down``: how far the nose went beyond what the plane of the face did, in
     eye distances; about 0 for anything flat. ``narrowing``: logarithm of longest over shortest stretch of that plane: 0
-    when it was only moved, 0.14 when it was turned away by 30 degrees (the cosine).
+    when it was only moved, 0.14 when it was turned away by 30 degrees (the cosine). ``unevenness``: how far the rest
+    of the face went from where a plane would be, on average, in eye distances: cheeks and chin are no plane either.
     """
 
     across: float
     down: float
     narrowing: float
+    unevenness: float
 
     @property
     def size(self) -> float:
@@ -113,22 +116,46 @@ def parallax(front: Crop, other: Crop) -> Move:
     """How the face of *front* moved to become that of *other*."""
     x, y = _grid()
     off_x, off_y = x - front.nose[0], y - front.nose[1]
-    weight = np.exp(-((off_x / _REACH) ** 2 + (off_y / _REACH) ** 2))
-    # The search begins where the detector saw the nose: on a head that is turned far it is out of reach otherwise.
-    guess = np.stack([weight * (other.nose[0] - front.nose[0]), weight * (other.nose[1] - front.nose[1])], axis=2)
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(
-        front.grey, other.grey, guess.astype(np.float32)
-    )
+    flow = _flow(front, other)
     plane = (np.abs(x - SIZE / 2) < 32) & (y > 34) & (y < 94) & (np.hypot(off_x, (off_y + 6) / 1.6) > _MARGIN)
     if plane.sum() < SIZE:
-        return Move(0.0, 0.0, 0.0)  # a nose that covers the whole face: landmarks gone astray
+        return Move(0.0, 0.0, 0.0, 0.0)  # a nose that covers the whole face: landmarks gone astray
     known = np.stack([x[plane], y[plane], np.ones(int(plane.sum()), np.float32)], axis=1)
     affine = np.linalg.lstsq(known, flow[plane], rcond=None)[0]
     rest = flow - np.stack([x, y, np.ones_like(x)], axis=2) @ affine
+    weight = np.exp(-((off_x / _REACH) ** 2 + (off_y / _REACH) ** 2))
     moved = (rest * weight[..., None]).sum(axis=(0, 1)) / (weight.sum() * EYES)
     # From picture to picture: onto the template, along the flow, off the other's template.
     stretch = np.linalg.svd(np.linalg.solve(other.placed, (np.eye(2) + affine[:2].T) @ front.placed), compute_uv=False)
-    return Move(float(moved[0]), float(moved[1]), float(np.log(stretch[0] / max(stretch[1], 1e-6))))
+    return Move(
+        across=float(moved[0]),
+        down=float(moved[1]),
+        narrowing=float(np.log(stretch[0] / max(stretch[1], 1e-6))),
+        unevenness=float(np.abs(rest[plane]).mean() / EYES),
+    )
+
+
+def _flow(front: Crop, other: Crop) -> Floats:
+    """Where every pixel of *front* went on *other*, by DIS (Kroeger and others 2016), SIZE × SIZE × 2.
+
+    The search begins with the nose where the detector saw it, and goes on twice from what was found: on a head that is
+    turned far the way is too long for one search.
+    """
+    x, y = _grid()
+    near = np.exp(-(((x - front.nose[0]) / 14) ** 2 + ((y - front.nose[1]) / 18) ** 2))
+    guess = np.stack([near * (other.nose[0] - front.nose[0]), near * (other.nose[1] - front.nose[1])], axis=2)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = np.asarray(search.calc(front.grey, other.grey, guess.astype(np.float32)), np.float32)
+    for _ in range(2):
+        moved = _at(other.grey, x + flow[..., 0], y + flow[..., 1]).astype(np.uint8)
+        more = np.asarray(search.calc(front.grey, moved, np.zeros_like(flow)), np.float32)
+        carried = [_at(np.ascontiguousarray(flow[..., i]), x + more[..., 0], y + more[..., 1]) for i in range(2)]
+        flow = np.asarray(cv2.GaussianBlur(np.stack(carried, axis=2) + more, (0, 0), 1), np.float32)
+    return flow
+
+
+def _at(values: NDArray[Any], x: Floats, y: Floats) -> NDArray[Any]:
+    return np.asarray(cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 @lru_cache(maxsize=1)

@@ -113,7 +113,7 @@ def _alone(picture: Image, landmarks: NDArray[np.floating]) -> Image:
     away = np.hypot((x - WIDTH / 2) / (EYES * 1.35), (y - HEIGHT * 0.44) / (EYES * 2.1))
     share = np.clip((away - 1) / 0.25, 0, 1)[..., None]
     behind = cv2.GaussianBlur(placed, (0, 0), EYES * 0.9)
-    return (placed * (1 - share) + behind * share).astype(np.uint8)
+    return np.asarray(placed * (1 - share) + behind * share, np.uint8)
 
 
 def head(picture: Image, *, nose: float = 0.22) -> Head:
@@ -219,18 +219,23 @@ def _as_image(values: NDArray[np.generic]) -> Image:
     return np.clip(values, 0, 255).astype(np.uint8) if values.dtype != np.uint8 else values  # type: ignore[return-value]
 
 
-def shot(scene: Image, random: np.random.Generator, conditions: Conditions, wander: Sequence[float] = (0, 0)) -> Image:
+def shot(
+    scene: Image,
+    random: np.random.Generator,
+    conditions: Conditions,
+    wander: Sequence[float] | NDArray[np.float64] = (0, 0),
+) -> Image:
     """One frame of *scene*: unsteady hand, light, noise, JPEG. ``wander``: where it has moved to, in pixels."""
     tilt, zoom = random.normal(0, 0.4 * conditions.shake), 1 + random.normal(0, 0.004 * conditions.shake)
     move = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), tilt, zoom)
-    move[:, 2] += np.asarray(wander) + random.normal(0, 0.8 * conditions.shake, 2)
+    move[:, 2] = move[:, 2] + np.asarray(wander) + random.normal(0, 0.8 * conditions.shake, 2)
     seen = cv2.warpAffine(scene, move, (scene.shape[1], scene.shape[0]), borderMode=cv2.BORDER_REPLICATE)
     if conditions.blur:
         seen = cv2.GaussianBlur(seen, (0, 0), conditions.blur)
     noisy = seen * np.float32(conditions.gain * random.uniform(0.97, 1.03))
-    noisy += random.standard_normal(seen.shape, np.float32) * conditions.noise
+    noisy = noisy + random.standard_normal(seen.shape, np.float32) * conditions.noise
     _, data = cv2.imencode(".jpg", _as_image(noisy), [cv2.IMWRITE_JPEG_QUALITY, conditions.quality])
-    return _as_image(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
 def angles(pose: Pose, count: int, random: np.random.Generator, *, start: Angles = (0.0, 0.0)) -> list[Angles]:

@@ -38,7 +38,7 @@ def paper(subject: Head, *, random: np.random.Generator) -> Image:
     dots = random.standard_normal((HEIGHT, WIDTH, 1), np.float32)
     printed = 28 + picture * 0.8 + cv2.GaussianBlur(dots, (0, 0), 0.8)[..., None] * 9
     cv2.rectangle(printed, (0, 0), (WIDTH - 1, HEIGHT - 1), (235, 235, 235), 24)
-    return np.clip(printed, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(printed, 0, 255), np.uint8)
 
 
 def surface(subject: Head, picture: Image, depth: Floats) -> Head:
@@ -67,13 +67,13 @@ def bent(subject: Head, *, radius: float, upright: bool = True) -> Floats:
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
     off = (x - subject.centre[0]) if upright else (y - subject.centre[1])
     size = radius * EYES
-    return np.sqrt(np.maximum(size**2 - off**2, (size * 0.2) ** 2)) - size
+    return np.asarray(np.sqrt(np.maximum(size**2 - off**2, (size * 0.2) ** 2)) - size, np.float32)
 
 
 def folded(subject: Head, *, degrees: float) -> Floats:
     """Depth of a sheet creased along the nose."""
     _, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
-    return (-np.abs(x - subject.centre[0]) * np.tan(np.radians(degrees))).astype(np.float32)
+    return np.asarray(-np.abs(x - subject.centre[0]) * np.tan(np.radians(degrees)), np.float32)
 
 
 def moved(subject: Head, poses: Sequence[Pose], n: int, seed: int, *, reach: float) -> list[Burst]:
@@ -114,7 +114,7 @@ def print_shifted(subject: Head, other: Head, poses: Sequence[Pose], n: int, see
             part = min(1.0, number / max(1, n // 2))
             roll, zoom = part * random.uniform(-15, 15), 1 + part * random.uniform(-0.15, 0.15)
             hand = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), roll, zoom)
-            hand[:, 2] += np.array([yaw, -pitch]) * part * 2
+            hand[:, 2] = hand[:, 2] + np.array([yaw, -pitch]) * part * 2
             scene = cv2.warpAffine(sheet, hand, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
             seen.append(shot(scene.astype(np.uint8, copy=False), random, Conditions(shake=2)))
         taken.append(Burst(pose, tuple(seen)))
@@ -157,7 +157,7 @@ def screen(scene: Image, random: np.random.Generator, *, phase: float) -> Image:
     glare = np.exp(-(((x - WIDTH * 0.75) / 90) ** 2 + ((y - HEIGHT * 0.2) / 70) ** 2)) * 60
     seen = 22 + scene * 0.82 + (beat + glare)[..., None]
     seen[:20], seen[-20:], seen[:, :16], seen[:, -16:] = 12, 12, 12, 12
-    return np.clip(seen, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(seen, 0, 255), np.uint8)
 
 
 def replayed(taken: Sequence[Burst], asked: Sequence[Pose], seed: int) -> list[Burst]:

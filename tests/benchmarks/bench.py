@@ -1,5 +1,5 @@
 """Speed at full size: ``python -m tests.benchmarks.bench [PART…]``; parts: search, embedding, restart, turns, units, sign_in,
-members, permissions, peer, ekyc, faces.
+members, permissions, peer, ekyc, faces, challenge.
 
 Every part writes ``PART.json`` into ``--out`` and prints its table. All data is temporary (``--work``, default a new
 folder) or kept in ``--cache``; the installation's own data folder is not touched. Loopback only.
@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.benchmarks import (
+    bench_challenge,
     bench_chat,
     bench_ekyc,
     bench_faces,
@@ -40,6 +41,7 @@ PARTS: dict[str, Part] = {
     "peer": bench_peer.peer,
     "members": bench_members.members,
     "permissions": bench_permissions.permissions,
+    "challenge": bench_challenge.measure,
     "ekyc": bench_ekyc.ekyc,
     "faces": bench_faces.impostors,
 }

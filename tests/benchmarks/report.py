@@ -28,6 +28,7 @@ DOCUMENT = ROOT / "docs" / "measurements.md"
 BEGIN, END = "<!-- figures: begin (python -m tests.benchmarks.report) -->", "<!-- figures: end -->"
 ORDER = (
     *("search", "embedding", "restart", "turns", "units", "sign_in", "members", "permissions", "peer", "ekyc", "faces"),
+    "challenge",
     *("retrieval", "peers", "abstention", "answers", "demo", "intents"),
 )
 """Parts as they stand in the document: those of ``bench``, then those of ``evaluate``."""

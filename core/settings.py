@@ -77,6 +77,21 @@ class Settings(BaseSettings):
         return ",".join(str(network).removesuffix("/32") for network in networks)
 
     @field_validator(
+        "keys_dir",
+        "oidc_client_secret_file",
+        "ekyc_tessdata_dir",
+        "ekyc_templates_dir",
+        "ekyc_model_dir",
+        "ekyc_second_recogniser",
+        "ekyc_passive_model",
+        mode="before",
+    )
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        """``NAME=`` in a file of settings leaves it unset; as a path it would be the working folder."""
+        return None if value == "" else value
+
+    @field_validator(
         "data_dir",
         "keys_dir",
         "oidc_client_secret_file",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +46,8 @@ from sotay.backup import (
 
 _TEMPORARY, _REPLACED = "_restoring", "_replaced"
 _KEYS_AT_ONCE = 5000
+LET_GO_SECONDS = 5.0
+"""How long a connection that was just closed may take to disappear from the server's list."""
 
 
 @dataclass(frozen=True)
@@ -152,16 +155,25 @@ def _check_keys(manifest: Manifest, keys: Path | None) -> None:
 
 def _check_unused(names: list[str]) -> None:
     """Nobody else is connected: an application or a worker that was started by hand."""
-    database.reset()  # this process has let go
+    database.reset()  # this process has let go; the server takes a moment to see it
+    until = time.monotonic() + LET_GO_SECONDS
     with _server() as connection:
-        row = connection.execute(
-            "select count(*) from pg_stat_activity where datname = any(%s) and backend_type = 'client backend'", [names]
-        ).fetchone()
-    if row is None or row[0]:
-        raise BackupError(
-            "Còn tiến trình khác đang dùng cơ sở dữ liệu (another process uses the database): hãy dừng mọi `sotay worker`,"
-            " ứng dụng và công cụ khác rồi phục hồi."
-        )
+        while _connected(connection, names):
+            if time.monotonic() > until:
+                raise BackupError(
+                    "Còn tiến trình khác đang dùng cơ sở dữ liệu (another process uses the database): hãy dừng mọi"
+                    " `sotay worker`, ứng dụng và công cụ khác rồi phục hồi."
+                )
+            time.sleep(0.1)
+
+
+def _connected(connection: psycopg.Connection, names: list[str]) -> bool:
+    """Whether anybody is connected to one of the databases *names*."""
+    connection.execute("select pg_stat_clear_snapshot()")
+    row = connection.execute(
+        "select count(*) from pg_stat_activity where datname = any(%s) and backend_type = 'client backend'", [names]
+    ).fetchone()
+    return row is None or row[0] > 0
 
 
 def _in_use() -> bool:

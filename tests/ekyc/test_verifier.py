@@ -19,7 +19,7 @@ class Certified:
     """A vendor's."""
 
     def read_card(self, image: Image) -> CardReading:
-        raise NotImplementedError
+        raise AssertionError("no card is read in this test")
 
     def match(self, image_a: Image, image_b: Image) -> MatchResult:
         return MatchResult(0.99, "same")

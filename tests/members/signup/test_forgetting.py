@@ -21,42 +21,19 @@ from core.audit import AuditEntry
 from core.database import unit_of_work
 from ekyc import images
 from members import consent, erasure, register, signup
-from members.access import SYSTEM, Actor, Role
+from members.access import SYSTEM, Actor
 from members.models import Member, SignUp, SignUpPhoto
 from members.signup import forgetting, outcome, record, tasks
 from messaging import clearing, inbox
 from messaging import forgetting as conversations
 from sotay import backup
 from sotay.forgetting import compact
-from tests.people import Units, actor, make_units
-from tests.walking import Eyes, Walk, add_member, see
+from tests.walking import Eyes, Walk, add_member
 
 pytestmark = pytest.mark.usefixtures("database")
 
 WINDOW = 24
 """Bytes of a photograph that are looked for, from several places of it: noise has them once in the world."""
-
-
-@pytest.fixture
-def eyes(monkeypatch: pytest.MonkeyPatch) -> Eyes:
-    return see(monkeypatch)
-
-
-@pytest.fixture
-def units() -> Units:
-    with unit_of_work() as session:
-        return make_units(session)
-
-
-@pytest.fixture
-def member_id(units: Units) -> uuid.UUID:
-    return add_member(units.a1)
-
-
-@pytest.fixture
-def reviewer(units: Units) -> Actor:
-    with unit_of_work() as session:
-        return actor(session, "Người Xét", (Role.REVIEWER, units.province))
 
 
 @pytest.fixture

@@ -13,21 +13,10 @@ from members import accounts
 from members.models import Member
 from members.particulars import Private
 from members.signup.matching import Found, look_up, same_name
-from tests.people import Units, make_units
+from tests.people import Units
 from tests.walking import BORN, PRINTED, PRIVATE, add_member
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-@pytest.fixture
-def units() -> Units:
-    with unit_of_work() as session:
-        return make_units(session)
-
-
-@pytest.fixture
-def member_id(units: Units) -> uuid.UUID:
-    return add_member(units.a1)
 
 
 def found(**change: str | None) -> Found:

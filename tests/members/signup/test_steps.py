@@ -24,8 +24,8 @@ from members.signup.record import StepError
 from members.signup.words import ChallengeLateError, SignUpError, TooManyTriesError
 from messaging import cookies, inbox
 from messaging.models import Conversation
-from tests.people import Units, make_units
-from tests.walking import BROWSER, PRINTED, Eyes, Walk, add_member, photograph, see, waiting_jobs
+from tests.people import Units
+from tests.walking import BROWSER, PRINTED, Eyes, Walk, add_member, photograph, waiting_jobs
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -33,19 +33,8 @@ NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def eyes(monkeypatch: pytest.MonkeyPatch) -> Eyes:
-    return see(monkeypatch)
-
-
-@pytest.fixture
 def walk(eyes: Eyes) -> Walk:
     return Walk(eyes).talk()
-
-
-@pytest.fixture
-def units() -> Units:
-    with unit_of_work() as session:
-        return make_units(session)
 
 
 @pytest.fixture

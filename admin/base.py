@@ -77,6 +77,7 @@ MENU = (
     Entry("Văn bản", "/documents", Permission.READ_DOCUMENTS, everywhere=True),
     Entry("Câu hỏi mở", "/questions", Permission.ANSWER_QUESTIONS, everywhere=True),
     Entry("Đăng ký trực tiếp", "/sign-ups/in-person", Permission.ISSUE_CODES),
+    Entry("Đã đăng ký", "/signed-up", Permission.ISSUE_CODES),
     Entry("Xét đăng ký", "/sign-ups", Permission.REVIEW_SIGN_UPS),
     Entry("Yêu cầu về dữ liệu", "/requests", Permission.HANDLE_REQUESTS),
     Entry("Tài khoản và vai trò", "/accounts", Permission.MANAGE_ACCOUNTS),

@@ -26,6 +26,7 @@ from admin import (
     requests,
     sign_in,
     sign_ups,
+    signed_up,
     units,
 )
 from admin import audit as audit_log
@@ -50,6 +51,7 @@ PAGES = (
     registration.router,
     requests.router,
     sign_ups.router,
+    signed_up.router,
     units.router,
 )
 """Every page of somebody who is signed in; each router's paths begin with its capability ("/units")."""

@@ -12,7 +12,7 @@ from admin.base import CurrentSigned, Work, page
 from knowledge import curation, questions
 from members import importing, registration, requests
 from members.access import Actor, Permission
-from members.signup import review
+from members.signup import review, revoking
 
 router = APIRouter()
 
@@ -51,6 +51,9 @@ def _tasks(session: Session, actor: Actor) -> list[Task]:
         sign_ups = review.counts(session, actor)
         found.append(Task(sign_ups.urgent, "hồ sơ đăng ký sắp hết hạn xét", "/sign-ups", "bad"))
         found.append(Task(sign_ups.waiting - sign_ups.urgent, "hồ sơ đăng ký chờ xét", "/sign-ups"))
+    if actor.may(Permission.ISSUE_CODES) and not actor.may_everywhere(Permission.ISSUE_CODES):
+        lately = revoking.lately(session, actor)  # who knows the people looks whether it was they
+        found.append(Task(lately, "người vừa đăng ký trong 7 ngày qua", "/signed-up"))
     if actor.may(Permission.IMPORT_MEMBERS):
         imports = importing.list_imports(session, actor)
         waiting_files = sum(line.state in ("mapping", "checked") for line in imports)

@@ -34,6 +34,8 @@ REASON_WORDS = {
     "challenge_doubtful": "chưa chắc là người thật trước máy ảnh",
     "already_used": "thẻ đã có tài khoản",
     "takes_used": "đã chụp hết số lần",
+    "by_setting": "mọi đăng ký đều có người xét",
+    "many_tries": "thẻ này được thử nhiều lần trong ngày",
     "asked_for_person": "xin người xem, không chụp khuôn mặt",
     "conversation_gone": "cuộc trò chuyện đã bị xóa",
     "signed_in_meanwhile": "trong cuộc trò chuyện ấy đã có người đăng nhập",

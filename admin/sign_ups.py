@@ -175,10 +175,12 @@ def _show(
     done: str | None = None,
     error: str | None = None,
 ) -> Response:
+    found = review.view(session, signed.actor, sign_up_id)
     context = {
         **_words(),
-        "found": review.view(session, signed.actor, sign_up_id),
+        "found": found,
         "reasons": review.REASONS,
+        "accept_reasons": review.accept_reasons(live=found.open.face.live if found.open else None),
         "verdicts": VERDICTS,
         "states": STATES,
         "statuses": STATUS_NAMES,

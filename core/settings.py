@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     oidc_issuer: str | None = Field(default=None, alias="SOTAY_OIDC_ISSUER")
     oidc_client_id: str | None = Field(default=None, alias="SOTAY_OIDC_CLIENT_ID")
     oidc_client_secret_file: Path | None = Field(default=None, alias="SOTAY_OIDC_CLIENT_SECRET_FILE")
+    sign_up_accepted_by: Literal["machine", "person"] = Field(default="machine", alias="SOTAY_SIGN_UP_ACCEPTED_BY")
     ekyc_ocr: Literal["auto", "pytesseract", "tesserocr"] = Field(default="auto", alias="EKYC_OCR")
     ekyc_tessdata_dir: Path | None = Field(default=None, alias="EKYC_TESSDATA_DIR")
     ekyc_templates_dir: Path | None = Field(default=None, alias="EKYC_TEMPLATES_DIR")

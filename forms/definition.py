@@ -61,11 +61,15 @@ class Link:
 
 @dataclass(frozen=True)
 class Say:
-    """What a callback wants to be said; never holds an answer of the person when it ends the form."""
+    """What a callback wants to be said; never holds an answer of the person when it ends the form.
+
+    ``goes_on``: said by ``on_start``, it comes before the first question instead of ending the form.
+    """
 
     text: str
     buttons: tuple[Button, ...] = ()
     links: tuple[Link, ...] = ()
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ class Step(ABC):
     reminder: str
     """The question in one short line, said after something else was answered in between."""
     next: Next | Callable[[Answers], Next] = FOLLOWING
+    """A callable gets the answers and what callbacks have kept."""
     check: Callable[[Any, Answers], str | None] | None = None
     """A rule of this form: what is wrong with a value, in Vietnamese, or None."""
     links: tuple[Link, ...] = ()
@@ -133,14 +138,17 @@ class Step(ABC):
 
 
 Callback = Callable[[Session, Context], Say | None]
+Condition = Callable[[Session, Context], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
     """A form.
 
-    - ``on_start`` before the first question; what it says ends the form before it began.
-    - ``on_answer`` after every answer (``context.step``); what it says comes before the next question.
+    - ``on_start`` before the first question; what it says ends the form before it began (but see ``Say.goes_on``).
+    - ``on_answer`` after every answer (``context.step``); what it says comes before the next question. AnswerError: the answer
+      does not count, and the question is put again.
+    - ``still`` before every message: False once there is nothing left to ask for, then the form closes without a word.
     - ``on_done`` after the last answer, ``on_stop`` when the person stops: what they say is the end of it.
     """
 
@@ -151,6 +159,7 @@ class Definition:
     steps: tuple[Step, ...]
     on_start: Callback | None = None
     on_answer: Callback | None = None
+    still: Condition | None = None
     on_done: Callback | None = None
     on_stop: Callback | None = None
     _by_name: dict[str, Step] = field(init=False, repr=False, compare=False, default_factory=dict)

@@ -88,16 +88,16 @@ def start(session: Session, form: str, *, conversation_id: uuid.UUID, message_id
     again = draft is not None and draft.last_message == message_id and draft.outcome != drafts.EXPIRED
     if draft is not None and again and draft.said is not None:
         return draft.said
-    if draft is not None and draft.is_open:
+    if draft is not None and draft.is_open and _still(session, draft):
         if _is_sound(draft):
             return resume(session, conversation_id=conversation_id, message_id=message_id) or _lost()
         drafts.end(session, draft, drafts.EXPIRED, message_id, Said(_closed_note(draft), is_open=False, taken=False))
     draft = drafts.create(definition, conversation_id, message_id)
-    refusal = _call(session, definition.on_start, draft)
-    if refusal is not None:
-        return _final(refusal)
+    first = _call(session, definition.on_start, draft)
+    if first is not None and not first.goes_on:
+        return _final(first)
     drafts.store(session, draft)
-    return _keep(session, draft, _ask(definition, draft))
+    return _keep(session, draft, _asked_after(first, _ask(definition, draft, before=first.text if first else "")))
 
 
 def answer(
@@ -119,6 +119,8 @@ def answer(
         return None
     if draft.last_message == message_id and draft.said is not None:
         return draft.said
+    if not _still(session, draft):
+        return None
     if not _is_sound(draft):
         note = Said(_closed_note(draft), is_open=False, taken=button is not None)
         return drafts.end(session, draft, drafts.EXPIRED, message_id, note)
@@ -192,6 +194,17 @@ def _is_sound(draft: Draft) -> bool:
     return fitting and draft.readable and clock.now() - draft.updated_at <= EXPIRES_AFTER
 
 
+def _still(session: Session, draft: Draft) -> bool:
+    """Whether there is something left to ask for; otherwise the draft is closed. A draft that cannot go on anyway: True."""
+    definition = find(draft.form)
+    if definition is None or definition.still is None or not _is_sound(draft):
+        return True
+    if definition.still(session, draft.context()):
+        return True
+    drafts.end(session, draft, drafts.EXPIRED, "", Said("", is_open=False, taken=False))  # answers no message
+    return False
+
+
 def _place(draft: Draft) -> tuple[Definition, Step]:
     definition = find(draft.form)
     if definition is None or draft.step is None:
@@ -222,6 +235,13 @@ def _final(say: Say) -> Said:
 
 def _keep(session: Session, draft: Draft, said: Said) -> Said:
     return drafts.keep(session, draft, said)
+
+
+def _asked_after(say: Say | None, said: Said) -> Said:
+    """The question with buttons and links of what was said before it."""
+    if say is None:
+        return said
+    return Said(said.text, buttons=(*said.buttons, *say.buttons), links=(*say.links, *said.links))
 
 
 def _button(draft: Draft, title: str, value: str) -> Button:
@@ -359,15 +379,16 @@ def _answered(session: Session, definition: Definition, draft: Draft, value: Any
         raise FormError(f"draft of {definition.name!r} waits for nothing")
     draft.answers[step] = value
     draft.picked.clear()
-    say = _call(session, definition.on_answer, draft)
-    following = definition.after(step, draft.answers)
+    try:
+        say = _call(session, definition.on_answer, draft)
+    except AnswerError as error:
+        del draft.answers[step]
+        return _keep(session, draft, _ask(definition, draft, before=str(error)))
+    following = definition.after(step, {**draft.kept, **draft.answers})
     if following is not None:
         draft.trail.append(step)
         draft.step = following
-        said = _ask(definition, draft, before=say.text if say else "")
-        if say:
-            said = Said(said.text, buttons=(*said.buttons, *say.buttons), links=(*say.links, *said.links))
-        return _keep(session, draft, said)
+        return _keep(session, draft, _asked_after(say, _ask(definition, draft, before=say.text if say else "")))
     done = _call(session, definition.on_done, draft)
     final = done or say or Say(f"Đã xong: {definition.title}. Cảm ơn {you()}.")
     return drafts.end(session, draft, drafts.DONE, draft.last_message or "", _final(final))

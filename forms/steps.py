@@ -224,6 +224,24 @@ class Text(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Digits(Step):
+    """A number to be copied ("482913", "482 913"); value str with its zeros."""
+
+    count: int
+
+    def read(self, text: str) -> str:
+        """The digits. Errors: AnswerError (more or fewer, or words beside them)."""
+        typed = re.sub(r"[\s.\-]", "", text)
+        if not (typed.isascii() and typed.isdigit() and len(typed) == self.count):
+            raise AnswerError(f"Xin gõ đúng {self.count} chữ số, không kèm chữ nào khác.")
+        return typed
+
+    def attempted(self, text: str) -> bool:
+        """Whatever has a digit and is no question."""
+        return not _asks(text) and any(character.isdigit() for character in text)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Number(Step):
     """A number as Vietnamese write it ("1.200", "12,5"), a word of its unit beside it allowed; value int or float."""
 

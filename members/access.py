@@ -18,7 +18,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core import clock
 from core.audit import AuditEntry
-from members.models import Account, DataRequest, Grant, Member, RegisterImport, SignUp, Unit
+from members.models import Account, DataRequest, Grant, Member, RegisterImport, Unit
+from members.sign_up_models import SignUp
 
 Row = TypeVar("Row", bound=Any)
 

@@ -31,6 +31,9 @@ ACCOUNT = "account"
 GIVEN = "given"
 WITHDRAWN = "withdrawn"
 
+REVOKED = "revoked"
+"""The channel of a withdrawal that the branch made: somebody else had agreed in the member's name."""
+
 CONSENT_WITHDRAWN = "consent.withdrawn"
 """Event (``core.events``): a person took a consent back; details ``member_id``, ``purpose``."""
 
@@ -206,7 +209,8 @@ def withdraw(session: Session, member_id: uuid.UUID, *, purpose: str = ACCOUNT, 
     """Record that the person no longer agrees; returns False when there was no consent to withdraw.
 
     Withdrawing ``account`` signs the person out everywhere, and the person no longer counts as registered. The register's
-    own data stay: the organisation keeps them by its own duty. Errors: NotVisibleError.
+    own data stay: the organisation keeps them by its own duty. With the channel ``REVOKED`` nothing ends that they did themselves.
+    Errors: NotVisibleError.
     """
     member = _locked(session, member_id)
     if purpose == ACCOUNT:
@@ -217,7 +221,8 @@ def withdraw(session: Session, member_id: uuid.UUID, *, purpose: str = ACCOUNT, 
     if last is None or last.action == WITHDRAWN:
         return False
     _append(session, member, session.get_one(ConsentText, last.text_id), WITHDRAWN, channel)
-    events.publish(session, CONSENT_WITHDRAWN, member_id=member.id, purpose=purpose)
+    if channel != REVOKED:
+        events.publish(session, CONSENT_WITHDRAWN, member_id=member.id, purpose=purpose)
     return True
 
 

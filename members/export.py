@@ -32,10 +32,10 @@ from members.models import (
     OneTimeCode,
     RegisterImport,
     SignIn,
-    SignUp,
     Unit,
 )
 from members.particulars import PRIVATE_FIELDS
+from members.sign_up_models import SignUp
 from messaging import outbox
 from messaging.models import Conversation
 

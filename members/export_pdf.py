@@ -27,14 +27,14 @@ MISSING = "\ufffd"
 
 CONSENT_ACTIONS = {"given": "Đồng ý", "withdrawn": "Rút lại đồng ý"}
 NAMES = {**FIELD_NAMES, "unit": "Đơn vị", "reason": "Lý do", "before": "Trước khi sửa"}
-CHANNELS = {"web": "trang web", "console": "trang quản trị"}
+CHANNELS = {"web": "trang web", "console": "trang quản trị", "revoked": "chi bộ gỡ đăng ký"}
 SIGN_UPS = {
     "accepted": "được chấp nhận",
     "rejected": "không được chấp nhận",
     "stopped": "đã dừng",
     "expired": "đã hết hạn",
 }
-SIGN_UPS |= dict.fromkeys(("card", "reading", "confirm", "selfie", "checking"), "đang làm") | {
+SIGN_UPS |= dict.fromkeys(("number", "card", "reading", "confirm", "selfie", "checking"), "đang làm") | {
     "review": "chờ người xem"
 }
 BY = {"self": "chính mình", "system": "hệ thống", "staff": "người phụ trách"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -79,6 +80,41 @@ PERSONAS = (
 )
 
 
+@dataclass(frozen=True)
+class Invented:
+    """Somebody of the demo before there is a register. ``registered_ago``: days since the sign-up; None: not signed up."""
+
+    card_number: str
+    name: str
+    woman: bool
+    born: date
+    joined: date
+    probationary: bool
+    home_town: str
+    registered_ago: int | None
+
+    @property
+    def official(self) -> date | None:
+        """The day of full membership; None while on probation."""
+        return None if self.probationary else self.joined + timedelta(days=365)
+
+
+def not_signed_up() -> Iterator[tuple[str, Invented]]:
+    """Full members of the demo who have no account, with the district that issues their cards: for specimen cards.
+
+    Those of the first branch are left out: it is the personas' own.
+    """
+    chance = random.Random(SEED)  # noqa: S311 - the same people as in the register
+    number = 0
+    for district, deployed in DISTRICTS:
+        for _ in BRANCHES:
+            for place in range(MEMBERS_IN_BRANCH):
+                number += 1
+                person = _invent(chance, number, first=place == 0, deployed=deployed)
+                if number > MEMBERS_IN_BRANCH and person.registered_ago is None and not person.probationary:
+                    yield district, person
+
+
 def load_organisation(session: Session) -> int:
     """Make the demo's organisation where there is none at all; returns the number of its members."""
     if session.scalar(select(Unit.id).limit(1)) is not None:
@@ -103,9 +139,7 @@ def load_organisation(session: Session) -> int:
     return number
 
 
-def _add_member(
-    session: Session, chance: random.Random, unit_id: int, number: int, *, first: bool, deployed: bool
-) -> None:
+def _invent(chance: random.Random, number: int, *, first: bool, deployed: bool) -> Invented:
     kind = chance.choice(("nam", "nữ"))
     born = date(1942, 1, 1) + timedelta(days=chance.randrange(60 * 365))
     joined = born + timedelta(days=chance.randrange(19 * 366, 23 * 366))
@@ -113,27 +147,46 @@ def _add_member(
     if probationary:
         joined = clock.today() - timedelta(days=chance.randrange(20, 330))
         born = min(born, joined - timedelta(days=19 * 366))
+    name = f"{chance.choice(SURNAMES)} {chance.choice(MIDDLES[kind])} {chance.choice(GIVEN[kind])}"
+    home_town = chance.choice(TOWNS)
+    registered = deployed and not first and chance.random() < REGISTERED_SHARE
+    return Invented(
+        card_number=f"99{number:06d}",
+        name=name,
+        woman=kind == "nữ",
+        born=born,
+        joined=joined,
+        probationary=probationary,
+        home_town=home_town,
+        registered_ago=chance.randrange(1, 200) if registered else None,
+    )
+
+
+def _add_member(
+    session: Session, chance: random.Random, unit_id: int, number: int, *, first: bool, deployed: bool
+) -> None:
+    person = _invent(chance, number, first=first, deployed=deployed)
     member = register.add(
         session,
         SYSTEM,
         unit_id=unit_id,
-        name=f"{chance.choice(SURNAMES)} {chance.choice(MIDDLES[kind])} {chance.choice(GIVEN[kind])}",
+        name=person.name,
         position="Bí thư chi hội" if first else None,
-        status="probationary" if probationary else "official",
-        exempt=born < clock.today() - timedelta(days=78 * 366),
+        status="probationary" if person.probationary else "official",
+        exempt=person.born < clock.today() - timedelta(days=78 * 366),
         private=Private(
-            card_number=f"99{number:06d}",
+            card_number=person.card_number,
             citizen_number=f"999{number:09d}",
             phone=f"0999{number:06d}",
-            date_of_birth=born,
-            joined_on=joined,
-            official_on=None if probationary else joined + timedelta(days=365),
-            home_town=chance.choice(TOWNS),
+            date_of_birth=person.born,
+            joined_on=person.joined,
+            official_on=person.official,
+            home_town=person.home_town,
         ),
         same_person_is_another=True,
     )
-    if deployed and not first and chance.random() < REGISTERED_SHARE:
-        member.registered_at = clock.now() - timedelta(days=chance.randrange(1, 200))
+    if person.registered_ago is not None:
+        member.registered_at = clock.now() - timedelta(days=person.registered_ago)
 
 
 def persona_email(key: str) -> str:

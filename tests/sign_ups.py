@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ekyc.results import FIELDS, Image
 from members import consent, signup
-from members.models import SignUp, SignUpPhoto
+from members.sign_up_models import SignUp, SignUpPhoto
 from members.signup import outcome, record
 from messaging import inbox
 

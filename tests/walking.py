@@ -18,8 +18,9 @@ from ekyc import images
 from ekyc.results import FIELDS, Burst, CardReading, ChallengeResult, Image, MatchResult, Pose, Quality, Reason
 from members import consent, register, signup
 from members.access import SYSTEM
-from members.models import SignUp, SignUpPhoto
+from members.limiting import attempts
 from members.particulars import Private
+from members.sign_up_models import SignUp, SignUpPhoto
 from members.signup import record, tasks
 from messaging import cookies, inbox
 from messaging.models import OutboxMessage
@@ -227,6 +228,7 @@ def said_in(conversation_id: uuid.UUID) -> list[str]:
 
 def see(monkeypatch: pytest.MonkeyPatch) -> Eyes:
     """Let the jobs of this test look with eyes that are told what they see."""
+    attempts.clear()
     eyes = Eyes()
     monkeypatch.setattr(tasks, "verifier", lambda: eyes)
     return eyes

@@ -36,7 +36,7 @@ DONE = {
     "correction": "Đã gửi đề nghị sửa. Mã biên nhận và hạn trả lời ở mục “Yêu cầu đã gửi” bên dưới.",
     "device": "Đã đăng xuất thiết bị.",
 }
-CHANNEL_NAMES = {"web": "trang web", "console": "trang quản trị"}
+CHANNEL_NAMES = {"web": "trang web", "console": "trang quản trị", "revoked": "chi bộ gỡ đăng ký"}
 
 
 @dataclass(frozen=True)

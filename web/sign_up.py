@@ -12,7 +12,7 @@ import hmac
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -23,6 +23,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import JSONResponse, Response
 
+from core import clock
 from core.database import unit_of_work
 from core.settings import settings
 from ekyc.images import UnreadableImageError
@@ -30,6 +31,7 @@ from ekyc.results import Pose
 from members import consent, signup
 from members.limiting import attempts, network
 from members.signup import LinkError, SignUpError
+from members.signup.record import StepError
 from messaging import cookies
 from web.base import Work, forged, go, own_page, public_page
 from web.browser import address_of, device_of
@@ -47,11 +49,15 @@ PER_ADDRESS = RateLimitItemPerMinute(60, 10)
 """Links opened from one address: a meeting hall shares one, a link has 256 random bits."""
 MAX_IN_MEMORY = 32 << 20
 """Bytes of an upload that are kept in memory: above every limit of ``admin.limits``, so no photograph touches the disk unsealed."""
-LIVING = ("card", "reading", "confirm", "selfie", "checking", "review")
+FORMS = ("open", "card", "reading", "frames", "selfie", "person", "stop")
+LIVING = ("number", "card", "reading", "confirm", "selfie", "checking", "review")
 WAITING = ("reading", "checking")
-NO_PHOTO = "Chưa chọn ảnh. Xin chọn ảnh rồi bấm gửi lần nữa."
+NO_PHOTO = "Chưa chọn ảnh, hoặc tệp ảnh trống. Xin chọn ảnh rồi bấm gửi lần nữa."
 NO_CARD_YET = "Chưa có ảnh thẻ nào để người khác xem. Xin gặp bí thư chi bộ: bí thư xem thẻ rồi cấp mã đăng nhập."
+FIRST = "Chưa có lần đăng ký nào trên máy này"
 NOT_BOUND = "Đường dẫn đăng ký nằm trong cuộc trò chuyện nơi đồng chí nhắn “đăng ký”: mở đường dẫn ấy trên máy này, hoặc nhắn “đăng ký” để bắt đầu."
+BEFORE = "Xem kết quả trong cuộc trò chuyện"
+NO_LONGER_BOUND = "Lần đăng ký mở trên máy này không còn dùng được: đã xong, đã quá hạn, hoặc được thay bằng đường dẫn mới. Kết quả và việc cần làm tiếp nằm trong cuộc trò chuyện nơi đồng chí nhắn “đăng ký”."
 IN_APP = ("Zalo", "FBAN", "FBAV", "; wv)")
 """Marks of browsers inside other applications, which often have no camera."""
 
@@ -155,13 +161,18 @@ def show_step(request: Request, work: Work, found: CurrentBound) -> Response:
 
 @router.get("/status")
 def show_status(work: Work, found: CurrentBound) -> Response:
-    """Where it stands, for the script: asked every second while something is read."""
+    """Where it stands, for the script: asked while something is read, and now and then while a person looks."""
     return _json({"state": _progress(work, found).state})
 
 
 @router.api_route("/{token}", methods=["GET", "HEAD"])
 def show_link(request: Request, token: str) -> Response:
-    """What the link leads to: a button. The token is looked at when it is pressed."""
+    """What the link leads to: a button. The token is looked at when it is pressed.
+
+    A page that answered a form without scripts stands at that form's address; opened again it leads to the step.
+    """
+    if token in FORMS:
+        return go(PATH)
     return _start(request, _token(token))
 
 
@@ -238,7 +249,7 @@ def begin_challenge(found: Changing) -> Response:
         with unit_of_work() as work:
             poses = signup.begin_challenge(work, found.sign_up_id)
     except SignUpError as refused:
-        return _json({"error": str(refused)}, HTTPStatus.CONFLICT)
+        return _json({"error": _why(refused)}, HTTPStatus.CONFLICT)
     asked = [{"pose": pose.value, "words": POSE_WORDS[pose]} for pose in poses]
     return _json({"poses": asked, "frames": FRAMES_A_POSE})
 
@@ -302,19 +313,27 @@ def _change(
 
     *needed*: the picture that a form must bring. The script asks for JSON and draws the page itself.
     """
-    message = NO_PHOTO if needed is not None and not needed else ""
-    if not message:
+    message, status = "", HTTPStatus.OK
+    if needed is not None and not needed:
+        message, status = NO_PHOTO, HTTPStatus.CONFLICT
+    else:
         try:
             with unit_of_work() as work:
                 action(work)
         except (SignUpError, UnreadableImageError) as refused:
-            message = str(refused)
+            message = _why(refused)
+            status = HTTPStatus.CONFLICT
     if _is_script(request):
-        return _json({"error": message}, HTTPStatus.CONFLICT) if message else _json({})
-    if not message:
+        return _json({"error": message} if status != HTTPStatus.OK else {}, status)
+    if status == HTTPStatus.OK:
         return go(PATH)
     with unit_of_work() as work:
-        return _step(request, work, found, message=message, status=HTTPStatus.CONFLICT)
+        return _step(request, work, found, message=message, status=status)
+
+
+def _why(refused: ValueError) -> str:
+    """What to say of a refusal. Nothing where the sign-up stands elsewhere: that step is shown, and says what comes next."""
+    return "" if isinstance(refused, StepError) else str(refused)
 
 
 def _is_script(request: Request) -> bool:
@@ -327,9 +346,12 @@ def _json(content: Mapping[str, Any], status: int = HTTPStatus.OK) -> Response:
 
 def _progress(work: Session, found: Bound) -> signup.Progress:
     try:
-        return signup.progress(work, found.sign_up_id)
+        now = signup.progress(work, found.sign_up_id)
     except SignUpError as gone:  # erased this moment
         raise NotBoundError from gone
+    if now.outcome is None and now.ends_at <= clock.now():  # the job that ends it comes within minutes
+        return replace(now, state="expired", outcome="expired", reasons=(), fields=None)
+    return now
 
 
 def _step(request: Request, work: Session, found: Bound, *, message: str = "", status: int = HTTPStatus.OK) -> Response:
@@ -355,4 +377,5 @@ def not_bound(request: Request, _error: Exception) -> Response:
     """What a browser without a sign-up under way is told, whatever it asked for."""
     if request.method != "GET" or request.url.path != PATH:
         return _json({"error": NOT_BOUND}, HTTPStatus.FORBIDDEN) if _is_script(request) else go(PATH)
-    return own_page(request, "sign_up_none.html", {"message": NOT_BOUND}, status=HTTPStatus.FORBIDDEN)
+    heading, message = (BEFORE, NO_LONGER_BOUND) if cookie_of(request.cookies.get(COOKIE, "")) else (FIRST, NOT_BOUND)
+    return own_page(request, "sign_up_none.html", {"heading": heading, "message": message}, status=HTTPStatus.FORBIDDEN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from ekyc.results import Pose
+from ekyc.results import Pose, Reason
 from members.register import FIELD_NAMES
 
 __all__ = ["FIELD_LABELS", "FRAMES_A_POSE", "POSE_WORDS", "STEPS", "advice", "as_printed"]
@@ -14,6 +14,7 @@ FRAMES_A_POSE = 6
 """Pictures that the page takes for each request."""
 
 STEPS = {
+    "number": ("Gõ số này vào cuộc trò chuyện", 0),
     "card": ("Chụp thẻ", 1),
     "reading": ("Đang đọc thẻ", 1),
     "confirm": ("Xem lại những gì đã đọc", 2),
@@ -78,7 +79,9 @@ _OTHERWISE = "Ảnh chưa dùng được. Xin chụp lại, đủ sáng và gi�
 def advice(state: str, reasons: Iterable[str]) -> list[str]:
     """What to do better at the next picture, one sentence a reason, none twice; *state* is the step being repeated."""
     words = _FACE if state in ("selfie", "checking") else _CARD
-    return list(dict.fromkeys(words.get(reason, _OTHERWISE) for reason in reasons))
+    given = list(reasons)
+    mendable = [reason for reason in given if reason != Reason.FIELD_DOUBTFUL]  # which follows from the others
+    return list(dict.fromkeys(words.get(reason, _OTHERWISE) for reason in mendable or given))
 
 
 def as_printed(field: str, value: str) -> str:

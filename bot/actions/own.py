@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from bot.actions.base import Said, TalkAction
+from bot.actions.form_turns import worded
 from bot.actions.wording import samples, you
 from core import clock
 from core.database import unit_of_work
@@ -21,6 +22,7 @@ from core.text import syllables
 from members import register, requests, sessions
 from members.access import NotVisibleError
 from members.sessions import Signed
+from members.signup import form
 from messaging import clearing, inbox
 from messaging.reply import Choice, Reply, Suggestion
 
@@ -187,8 +189,14 @@ class WithdrawConsent(OwnMatter):
             ],
         )
 
-    def to_visitor(self, said: Said) -> Reply:  # noqa: ARG002
-        """There is nothing to withdraw here."""
+    def to_visitor(self, said: Said) -> Reply:
+        """There is nothing to withdraw here, but what was agreed to for a sign-up under way: it stops."""
+        with unit_of_work() as session:
+            under_way = form.not_stopped(session, said.conversation_id)
+        if under_way is not None:
+            reply = worded(under_way)
+            before = "Rút lại đồng ý dùng ảnh là dừng đăng ký; ảnh đã gửi bị xóa ngay."
+            return reply.model_copy(update={"text": f"{before} {reply.text}"})
         return Reply(
             text=(
                 f"Ở đây chưa có ai đăng nhập, nên không có sự đồng ý nào để rút lại: hỏi đáp không kèm tên thì {you()} không phải "

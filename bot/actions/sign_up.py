@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.actions.base import Said, TalkAction
+from bot.actions.base import Said
 from bot.actions.form_turns import FormAction, FormTurn, turn_of, worded
 from core.database import unit_of_work
 from core.text import syllables
@@ -42,22 +42,27 @@ class SignUp(FormAction):
             ended = stopped(said)
             return FormTurn(question=ended or Reply(text="Không có đăng ký nào đang làm dở."))
         if " ".join(syllables(said.text)) in LINK_PHRASES:
-            return FormTurn(question=SignUpLink().reply(said))
+            return SignUpLink().turn(said)
         with unit_of_work() as session:
             return turn_of(
                 engine.start(session, form.NAME, conversation_id=said.conversation_id, message_id=said.message_id)
             )
 
 
-class SignUpLink(TalkAction):
+class SignUpLink(FormAction):
     """The button that asks for another link to the page."""
 
     action = "action_sign_up_link"
 
-    def reply(self, said: Said) -> Reply:
-        """The link, or why there is none."""
+    def turn(self, said: Said) -> FormTurn:
+        """The link, or why there is none; where its page shows a number, the question for it."""
         with unit_of_work() as session:
-            return worded(form.another_link(session, said.conversation_id))
+            link = form.another_link(session, said.conversation_id)
+            if link is not None:
+                return FormTurn(question=worded(link))
+            return turn_of(
+                engine.start(session, form.LINK_FORM, conversation_id=said.conversation_id, message_id=said.message_id)
+            )
 
 
 def stopped(said: Said) -> Reply | None:

@@ -4,12 +4,26 @@ Inside, imports go down: ``tasks`` (jobs) and ``review`` | ``steps`` (the page) 
 ``matching``, ``forgetting``, ``record``, ``words``.
 """
 
-from members.signup.starting import PURPOSE, TRIES_A_DAY, Begun, Standing, begin, new_link, standing, stop, tries_left
+from members.signup.record import OWN_BROWSER
+from members.signup.starting import (
+    NUMBER_TRIES,
+    PURPOSE,
+    TRIES_A_DAY,
+    Begun,
+    Standing,
+    begin,
+    name_number,
+    new_link,
+    standing,
+    stop,
+    tries_left,
+)
 from members.signup.steps import (
     CARD_TAKES,
     CHALLENGE_TIME,
     MOST_FRAME_BYTES,
     MOST_FRAMES,
+    NUMBER_DIGITS,
     SELFIE_TAKES,
     Progress,
     ask_for_person,
@@ -27,9 +41,11 @@ from members.signup.words import (
     AlreadySignedInError,
     ChallengeLateError,
     LinkError,
+    NumbersUsedUpError,
     SignUpError,
     TooManyTriesError,
     UnderReviewError,
+    WrongNumberError,
 )
 
 __all__ = [
@@ -37,6 +53,9 @@ __all__ = [
     "CHALLENGE_TIME",
     "MOST_FRAMES",
     "MOST_FRAME_BYTES",
+    "NUMBER_DIGITS",
+    "NUMBER_TRIES",
+    "OWN_BROWSER",
     "PURPOSE",
     "SELFIE_TAKES",
     "TRIES_A_DAY",
@@ -44,17 +63,20 @@ __all__ = [
     "Begun",
     "ChallengeLateError",
     "LinkError",
+    "NumbersUsedUpError",
     "Progress",
     "SignUpError",
     "Standing",
     "TooManyTriesError",
     "UnderReviewError",
+    "WrongNumberError",
     "ask_for_person",
     "begin",
     "begin_challenge",
     "claim_conversation",
     "confirm_reading",
     "is_bound",
+    "name_number",
     "new_link",
     "open_link",
     "progress",

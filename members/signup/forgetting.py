@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from core import clock, crypto, events
 from members import consent
-from members.models import Account, SignIn, SignUp
-from members.signup import record
-from members.signup.record import ENDED, LIVING, STOPPED
-from messaging import forgetting
+from members.models import Account, SignIn
+from members.sign_up_models import SignUp
+from members.signup import record, words
+from members.signup.record import ENDED, LIVING, REJECTED, REVIEW, STOPPED
+from messaging import forgetting, outbox
 
 
 def erase_photos(session: Session, row: SignUp, *, why: str) -> None:
@@ -31,13 +32,13 @@ def erase_photos(session: Session, row: SignUp, *, why: str) -> None:
         record.note(session, "photos_erased", row, photos=count, key_destroyed=destroyed, why=why)
 
 
-def begin_anew(session: Session, row: SignUp) -> None:
+def begin_anew(session: Session, row: SignUp, *, why: str) -> None:
     """Erase what was sent, and give the sign-up another key for what will be sent."""
     count = record.remove_photos(session, row)
     destroyed = crypto.destroy_key(session, row.id)
     row.sealed = row.poses = row.poses_at = None
     crypto.create_keys(session, [row.id])
-    record.note(session, "photos_erased", row, photos=count, key_destroyed=destroyed, why="asked_again")
+    record.note(session, "photos_erased", row, photos=count, key_destroyed=destroyed, why=why)
 
 
 def end(session: Session, row: SignUp, state: str, *, why: str | None = None) -> None:
@@ -53,6 +54,7 @@ def stop_all(session: Session, sign_up_ids: Sequence[uuid.UUID], *, why: str) ->
         row = record.locked(session, sign_up_id)
         if row.state in LIVING:
             end(session, row, STOPPED, why=why)
+            record.note(session, "stopped", row, why=why)
             ended += 1
     return ended
 
@@ -85,13 +87,24 @@ def forget_member(session: Session, *, member_id: uuid.UUID, **_details: object)
 
 
 def erase_member(session: Session, member_id: uuid.UUID, *, why: str) -> int:
-    """End the living sign-ups that belong, or seem to belong, to a member, and disconnect the others; returns how many there were."""
+    """End the living sign-ups that belong, or seem to belong, to a member, and disconnect the others; returns how many there were.
+
+    Whoever waits elsewhere for a person's word on this card gets a no like any other: that the member has withdrawn or was
+    erased, or ever was in the register, is nobody's business there.
+    """
     own = select(SignIn.conversation_id).join(Account, Account.id == SignIn.account_id).where(
         Account.member_id == member_id, SignIn.conversation_id.is_not(None)
     )  # fmt: skip
     found = session.scalars(
         select(SignUp.id).where((SignUp.member_id == member_id) | SignUp.conversation_id.in_(own))
     ).all()
+    here = set(session.scalars(own))
+    for sign_up_id in sorted(found):
+        row = record.locked(session, sign_up_id)
+        if row.state == REVIEW and row.conversation_id is not None and row.conversation_id not in here:
+            end(session, row, REJECTED, why=why)
+            record.note(session, "rejected", row, reason=why)
+            outbox.send(session, row.conversation_id, [words.rejected()])
     stop_all(session, found, why=why)
     _disconnect(session, found)
     return len(found)

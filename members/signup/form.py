@@ -1,13 +1,15 @@
 """The conversation of a sign-up: what will be done with the data, consent or another way, and the link to the page.
 
 The form ends with the link: what happens on the page is said in the conversation later (``words``). Nothing said here
-depends on the register, and only the button, or exactly its words, agrees.
+depends on the register, and only the button, or exactly its words, agrees. In a channel whose links open in any browser
+one question follows: the number that the page shows.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -16,17 +18,32 @@ from sqlalchemy.orm import Session
 from core import clock
 from core.address import you
 from core.settings import settings
-from forms.definition import Answers, Button, Context, Definition, Link, Option, Say, register
-from forms.steps import Choice
+from forms.definition import (
+    FOLLOWING,
+    AnswerError,
+    Answers,
+    Button,
+    Context,
+    Definition,
+    Link,
+    Next,
+    Option,
+    Say,
+    register,
+)
+from forms.steps import Choice, Digits
 from members import consent, sessions, signup
-from members.models import SignUp
+from members.sign_up_models import SignUp
 from members.signup import words
-from members.signup.record import CARD, CHECKING, CONFIRM, READING, REVIEW, SELFIE, STOPPED
+from members.signup.record import CARD, CHECKING, CONFIRM, NUMBER, READING, REVIEW, SELFIE, STOPPED
 from messaging import inbox
+from messaging.models import Conversation
 
 log = logging.getLogger(__name__)
 
 NAME = "sign_up"
+LINK_FORM = "sign_up_link"
+"""Another link, and the number of its page where one is asked for."""
 LINK_INTENT = "sign_up_link"
 """Carried by the button that asks for another link."""
 
@@ -43,6 +60,7 @@ _STOP_BUTTON = Button("Dừng đăng ký", {"intent": "stop"})
 _AGAIN_BUTTON = Button("Đăng ký", {"intent": "sign_up"})
 
 _STANDING = {
+    NUMBER: "đang chờ gõ vào đây số hiện trên trang chụp ảnh",
     CARD: "đang chờ ảnh chụp thẻ",
     READING: "máy đang đọc ảnh thẻ",
     CONFIRM: "đang chờ xem lại những gì máy đọc được trên thẻ",
@@ -52,17 +70,24 @@ _STANDING = {
 
 
 def _prompt(_answers: Answers) -> str:
+    seen = (
+        "mọi đăng ký đều được xem trước khi nhận" if settings().sign_up_accepted_by == "person" else "khi máy chưa chắc"
+    )
     return (
         f"Đăng ký bằng ảnh thẻ. Xin đọc trước khi chọn:\n"
         "• Chụp thẻ: máy đọc số thẻ, họ tên, ngày sinh và các mục in trên thẻ, rồi đối chiếu với danh sách của tổ chức.\n"
         "• Chụp mặt: vài ảnh, quay đầu theo lời nhắc, để máy so với ảnh in trên thẻ. Số đo khuôn mặt không được lưu.\n"
         "• Giữ bao lâu: ảnh được mã hóa và xóa ngay khi có kết quả; nếu cần người xem thì giữ nhiều nhất "
         f"{settings().ekyc_review_days} ngày.\n"
-        "• Ai xem: chỉ người được giao xét đăng ký, khi máy chưa chắc; mỗi lần xem đều được ghi lại.\n"
+        f"• Ai xem: chỉ người được giao xét đăng ký, {seen}; mỗi lần xem đều được ghi lại.\n"
         f"• Không bắt buộc: {you()} không muốn hoặc không tiện chụp thì bí thư chi bộ xác nhận và đưa mã dùng một lần, quyền "
         "như nhau.\n"
         f"Đồng ý ở đây là đồng ý với toàn văn, gồm cả phần lưu dữ liệu khi đăng nhập. Muốn thôi lúc nào cũng được: gõ “dừng”."
     )
+
+
+def _after_consent(known: Answers) -> Next:
+    return FOLLOWING if known.get("numbered") else None
 
 
 _CONSENT = Choice(
@@ -81,6 +106,21 @@ _CONSENT = Choice(
     ),
     numbered=False,
     links=(CONSENT_PAGE,),
+    next=_after_consent,
+)
+
+_NUMBER = Digits(
+    name="number",
+    count=signup.NUMBER_DIGITS,
+    prompt=lambda _answers: (
+        f"Trang vừa mở hiện một số gồm {signup.NUMBER_DIGITS} chữ số. {you(start=True)} gõ số ấy vào đây rồi quay lại trang chụp "
+        "tiếp. Số này chỉ gõ ở đây: đừng đọc, đừng gửi cho ai, kể cả người nói là cán bộ."
+    ),
+    help=(
+        "Số ở trang chụp ảnh cho biết trang ấy và cuộc trò chuyện này là của cùng một người, để không ai đăng ký bằng thẻ và khuôn "
+        "mặt của người khác. Chưa mở trang thì bấm liên kết ở tin trên. Mất trang thì gõ “dừng”, rồi “đăng ký” để nhận liên kết khác."
+    ),
+    reminder="Còn việc đăng ký: số hiện trên trang chụp ảnh là số nào?",
 )
 
 
@@ -121,8 +161,34 @@ def _where_it_stands(standing: signup.Standing) -> Say:
     )
 
 
-def _on_done(session: Session, context: Context) -> Say:
-    """What was chosen: the link, another way, or nothing."""
+def _on_answer(session: Session, context: Context) -> Say:
+    """What was chosen: the link, another way, or nothing; or the number."""
+    return _numbered(session, context) if context.step == _NUMBER.name else _chosen(session, context)
+
+
+def _numbered(session: Session, context: Context) -> Say:
+    """The page goes on, or it is over. Errors: AnswerError (the question is put again)."""
+    try:
+        signup.name_number(session, context.conversation_id, context.answers[_NUMBER.name])
+    except signup.NumbersUsedUpError as ended:
+        return Say(str(ended), links=(SIGN_IN_PAGE,))
+    except signup.SignUpError as refused:
+        raise AnswerError(str(refused)) from refused
+    return Say(f"Đúng rồi. {you(start=True)} quay lại trang chụp ảnh để chụp thẻ. Kết quả sẽ hiện ngay tại đây.")
+
+
+def _still(session: Session, context: Context) -> bool:
+    """Whether a number is waited for still: the page may have been left, or the sign-up stopped there."""
+    if context.step != _NUMBER.name:
+        return True
+    standing = signup.standing(session, context.conversation_id)
+    return standing is not None and standing.state == NUMBER
+
+
+def _chosen(session: Session, context: Context) -> Say:
+    context.kept["numbered"] = False
+    if context.answers["consent"] != AGREE:
+        signup.stop(session, context.conversation_id)  # somebody who had agreed, and came back to the question
     if context.answers["consent"] == REFUSE:
         return Say(
             f"{you(start=True)} không đồng ý, nên không có ảnh hay thông tin nào được lưu. Hỏi đáp vẫn như thường. Khi cần dùng "
@@ -131,11 +197,12 @@ def _on_done(session: Session, context: Context) -> Say:
         )
     if context.answers["consent"] == PERSON:
         return Say(f"Không cần ảnh nào: {_secretary()} Quyền sử dụng như nhau.", links=(SIGN_IN_PAGE,))
+    channel = inbox.channel_of(session, context.conversation_id)
     try:
         begun = signup.begin(
             session,
             conversation_id=context.conversation_id,
-            channel=inbox.channel_of(session, context.conversation_id),
+            channel=channel,
             text_id=context.kept["text_id"],
             message_key=context.message_id,
         )
@@ -148,6 +215,7 @@ def _on_done(session: Session, context: Context) -> Say:
         )
     except signup.SignUpError as error:
         return Say(str(error), links=(SIGN_IN_PAGE,))
+    context.kept["numbered"] = channel not in signup.OWN_BROWSER
     return _link(begun, f"Đã ghi nhận {you()} đồng ý.")
 
 
@@ -157,13 +225,25 @@ def _on_stop(session: Session, context: Context) -> Say:
     return Say(f"Đã dừng đăng ký, không có ảnh nào được giữ. Khi cần, {you()} cứ gõ “đăng ký”.")
 
 
-def another_link(session: Session, conversation_id: uuid.UUID) -> Say:
-    """Another link to the sign-up under way; the one before no longer opens anything."""
+def another_link(session: Session, conversation_id: uuid.UUID) -> Say | None:
+    """Another link to the sign-up under way; None where a number is asked for after it (``LINK_FORM``)."""
+    talk = session.get(Conversation, conversation_id)
+    if talk is not None and talk.channel not in signup.OWN_BROWSER:
+        return None
     try:
         begun = signup.new_link(session, conversation_id)
     except signup.SignUpError as error:
         return Say(str(error))
     return _link(begun, "Đây là liên kết mới, liên kết cũ hết dùng được.")
+
+
+def _on_link(session: Session, context: Context) -> Say:
+    try:
+        begun = signup.new_link(session, context.conversation_id)
+    except signup.SignUpError as error:
+        return Say(str(error))
+    say = _link(begun, "Đây là liên kết mới. Liên kết cũ hết dùng được, ảnh đã chụp ở đó đã xóa.")
+    return replace(say, goes_on=True)
 
 
 def stop_under_way(session: Session, conversation_id: uuid.UUID) -> Say | None:
@@ -209,9 +289,22 @@ FORM = register(
         name=NAME,
         version=1,
         title="đăng ký bằng ảnh thẻ",
-        steps=(_CONSENT,),
+        steps=(_CONSENT, _NUMBER),
         on_start=_on_start,
-        on_done=_on_done,
+        on_answer=_on_answer,
+        still=_still,
+        on_stop=_on_stop,
+    )
+)
+ANOTHER_LINK = register(
+    Definition(
+        name=LINK_FORM,
+        version=1,
+        title="đăng ký bằng ảnh thẻ",
+        steps=(_NUMBER,),
+        on_start=_on_link,
+        on_answer=_on_answer,
+        still=_still,
         on_stop=_on_stop,
     )
 )

@@ -22,9 +22,10 @@ from members.access import (
     require_somewhere,
     scope_sign_ups,
 )
-from members.models import Account, Member, SignIn, SignUp, SignUpPhoto, SignUpReview, Unit
+from members.models import Account, Member, SignIn, Unit
 from members.register import Profile
-from members.signup import beside, record
+from members.sign_up_models import SignUp, SignUpPhoto, SignUpReview
+from members.signup import beside, outcome, record
 from members.signup.beside import FieldLine
 from members.signup.record import Known
 
@@ -247,7 +248,10 @@ def _looked(session: Session, actor: Actor, sign_up_id: uuid.UUID, since: dateti
 
 def waiting(session: Session, actor: Actor, sign_up_id: uuid.UUID) -> SignUp:
     """The sign-up, locked, while it waits: of two people one decides. Errors: NotVisibleError, DecidedError."""
-    row = record.locked(session, reviewable(session, actor, sign_up_id).id)
+    found = reviewable(session, actor, sign_up_id)
+    if found.member_id is not None:  # before the row: so do those who erase a person or withdraw a consent
+        session.execute(select(Member.id).where(Member.id == found.member_id).with_for_update())
+    row = record.locked(session, found.id)
     if not _is_awaited(row):
         raise DecidedError
     reviewable(session, actor, sign_up_id)  # somebody may have chosen another person meanwhile
@@ -261,6 +265,7 @@ def look_for_account(session: Session, row: SignUp) -> Account | None:
     if found is not None and not row.already_used:
         row.already_used = True
         session.flush()
+        outcome.tell_holder(session, row)
     return found
 
 

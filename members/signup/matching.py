@@ -21,9 +21,10 @@ from sqlalchemy.orm import Session
 from core import crypto
 from members import particulars
 from members.accounts import account_of_member
-from members.models import Member, SignUp
+from members.models import Member
 from members.names import name_key
 from members.particulars import SEAL_CONTEXT, Private
+from members.sign_up_models import SignUp
 from members.signup import record
 
 NAME_LIKE = 0.85

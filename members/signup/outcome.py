@@ -15,16 +15,15 @@ from sqlalchemy.orm import Session
 from core import clock
 from members import accounts, consent, sessions
 from members.access import Actor
-from members.models import Account, Member, SignIn, SignUp, Unit
+from members.models import Account, Member, SignIn, Unit
+from members.sign_up_models import SignUp
 from members.signup import forgetting, matching, record, words
-from members.signup.record import ACCEPTED, CARD, EXPIRED, REJECTED, RETURN, REVIEW
+from members.signup.record import ACCEPTED, EXPIRED, REJECTED, RETURN, REVIEW
 from members.signup.words import SignUpError
 from messaging import outbox
 from messaging.models import OutboxMessage
-from messaging.reply import Choice, Reply, Suggestion
+from messaging.reply import Reply, Suggestion
 
-BEGIN = Choice(title="Đăng ký")
-"""As if typed: the conversation says what comes next."""
 OWN_PAGE = Suggestion(heading="Trang “Của tôi”: hồ sơ, dữ liệu, yêu cầu", url="/me")
 
 
@@ -58,13 +57,17 @@ def accept(session: Session, sign_up: SignUp, *, by: Actor | None) -> Account:
         raise OutcomeError("Tài khoản của người này đang bị khóa. Xin liên hệ quản trị viên trước khi đồng ý.")
     if account is None:
         account = accounts.make_member_account(session, member)
+    if _withdrawn_since(session, member, sign_up):
+        raise OutcomeError(
+            "Người này đã rút lại đồng ý sau khi bắt đầu đăng ký. Xin từ chối; muốn thì họ đăng ký lại từ đầu."
+        )
     if sessions.was_of_another(session, sign_up.conversation_id, account.id):
         raise OutcomeError(
             "Máy này đã có người khác đăng nhập trong cùng cuộc trò chuyện. Xin đề nghị dùng máy khác, hoặc cấp mã một lần."
         )
     device = record.read(session, sign_up).device or "Đăng ký bằng ảnh"
     record.move(sign_up, ACCEPTED)
-    earlier = _devices(session, account.id, besides=sign_up.conversation_id)
+    earlier = devices(session, account.id, besides=sign_up.conversation_id)
     if member.registered_at is None:
         member.registered_at = clock.now()
         member.version += 1  # an import that made the record is no longer undone under somebody who has signed in
@@ -98,8 +101,7 @@ def to_review(
     sign_up.poses = sign_up.poses_at = None
     record.note(session, "submitted", sign_up)
     _tell(session, sign_up, Reply(text=words.in_review()))
-    if sign_up.already_used:
-        _tell_holder(session, sign_up)
+    tell_holder(session, sign_up)
 
 
 def reject(session: Session, sign_up: SignUp, *, reason: str, by: Actor | None) -> None:
@@ -107,13 +109,13 @@ def reject(session: Session, sign_up: SignUp, *, reason: str, by: Actor | None) 
     sign_up.reasons = [reason]
     forgetting.end(session, sign_up, REJECTED)
     record.note(session, "rejected", sign_up, by=_account_id(by), reason=reason)
-    _tell(session, sign_up, Reply(text=words.rejected(), choices=[BEGIN]))
+    _tell(session, sign_up, words.rejected())
 
 
 def ask_again(session: Session, sign_up: SignUp, *, reason: str, by: Actor | None) -> None:
     """A person asks for other photographs; those that were sent go at once, and all takes are new. Errors: StepError."""
-    record.move(sign_up, CARD)
-    forgetting.begin_anew(session, sign_up)
+    record.move(sign_up, record.first_state(sign_up.channel))
+    forgetting.begin_anew(session, sign_up, why="asked_again")
     sign_up.card_takes = sign_up.selfie_takes = 0
     sign_up.reasons, sign_up.already_used = [], False
     sign_up.submitted_at = None
@@ -121,7 +123,7 @@ def ask_again(session: Session, sign_up: SignUp, *, reason: str, by: Actor | Non
     sign_up.token_hash = sign_up.browser_hash = None  # the member comes back by a new link
     record.note(session, "asked_again", sign_up, by=_account_id(by), reason=reason)
     sign_up.member_id = sign_up.unit_id = None  # the next photographs say whose card it is
-    _tell(session, sign_up, Reply(text=words.asked_again(reason), choices=[BEGIN]))
+    _tell(session, sign_up, Reply(text=words.asked_again(reason), choices=[words.BEGIN]))
 
 
 def expire(session: Session, sign_up: SignUp) -> None:
@@ -130,12 +132,26 @@ def expire(session: Session, sign_up: SignUp) -> None:
     forgetting.end(session, sign_up, EXPIRED)
     record.note(session, "expired", sign_up, in_review=in_review)
     if sent:
-        _tell(session, sign_up, Reply(text=words.expired(in_review=in_review), choices=[BEGIN]))
+        _tell(session, sign_up, Reply(text=words.expired(in_review=in_review), choices=[words.BEGIN]))
+
+
+def tell_revoked(session: Session, conversation_id: uuid.UUID) -> None:
+    """Say in a conversation that whoever is signed in there is not the member, as the branch says, and signed out."""
+    outbox.send(session, conversation_id, [Reply(text=words.revoked())])
 
 
 def tell_stopped(session: Session, sign_up: SignUp) -> None:
     """Say in the conversation that the sign-up was stopped on its page."""
     _tell(session, sign_up, Reply(text=words.stopped()))
+
+
+def _withdrawn_since(session: Session, member: Member, sign_up: SignUp) -> bool:
+    """Whether the consent with which it began was taken back since, on another device."""
+    return any(
+        event.action == consent.WITHDRAWN and event.channel != consent.REVOKED and event.at >= sign_up.created_at
+        for event in consent.history(session, member.id)
+        if event.purpose in ("sign_up", consent.ACCOUNT)
+    )
 
 
 def _account_id(by: Actor | None) -> uuid.UUID | None:
@@ -148,7 +164,7 @@ def _tell(session: Session, sign_up: SignUp, reply: Reply) -> None:
         outbox.send(session, sign_up.conversation_id, [reply])
 
 
-def _devices(session: Session, account_id: uuid.UUID, *, besides: uuid.UUID | None) -> list[uuid.UUID]:
+def devices(session: Session, account_id: uuid.UUID, *, besides: uuid.UUID | None = None) -> list[uuid.UUID]:
     """The conversations in which an account is signed in as a member now."""
     statement = select(SignIn.conversation_id).where(
         SignIn.account_id == account_id,
@@ -161,12 +177,15 @@ def _devices(session: Session, account_id: uuid.UUID, *, besides: uuid.UUID | No
     return sorted({conversation_id for conversation_id in found if conversation_id and conversation_id != besides})
 
 
-def _tell_holder(session: Session, sign_up: SignUp) -> None:
-    """Warn the holder of the account, in the conversations signed in as such and nowhere else, once a day at most."""
-    account = accounts.account_of_member(session, sign_up.member_id) if sign_up.member_id is not None else None
+def tell_holder(session: Session, sign_up: SignUp) -> None:
+    """Where the card has an account: warn its holder, in the conversations signed in as such and nowhere else, once a day."""
+    if not sign_up.already_used or sign_up.member_id is None:
+        return
+    session.execute(select(Member.id).where(Member.id == sign_up.member_id).with_for_update())  # of two, one warns
+    account = accounts.account_of_member(session, sign_up.member_id)
     if account is None:
         return
-    for conversation_id in _devices(session, account.id, besides=sign_up.conversation_id):
+    for conversation_id in devices(session, account.id, besides=sign_up.conversation_id):
         origin = f"sign_up_used:{conversation_id}:{clock.today()}"
         known = session.scalar(select(OutboxMessage.id).where(OutboxMessage.origin == origin))
         if known is None:

@@ -21,7 +21,7 @@ from core import audit, clock, crypto
 from core.settings import settings
 from ekyc import images
 from ekyc.results import FIELDS, Image
-from members.models import SignUp, SignUpPhoto
+from members.sign_up_models import SignUp, SignUpPhoto
 from members.signup.words import SignUpError
 from messaging.models import Conversation
 
@@ -30,22 +30,28 @@ __all__ = ["CONTEXT", "ENDED", "LIVING", "PHOTO_CONTEXT", "Known", "StepError", 
 
 CONTEXT, PHOTO_CONTEXT = "sign_up", "sign_up_photo"
 
+NUMBER = "number"
+"""The page is open, and waits until the conversation has named the number that it shows."""
 CARD, READING, CONFIRM, SELFIE, CHECKING = "card", "reading", "confirm", "selfie", "checking"
 REVIEW, ACCEPTED, REJECTED, STOPPED, EXPIRED = "review", "accepted", "rejected", "stopped", "expired"
-LIVING = (CARD, READING, CONFIRM, SELFIE, CHECKING, REVIEW)
+LIVING = (NUMBER, CARD, READING, CONFIRM, SELFIE, CHECKING, REVIEW)
 ENDED = (ACCEPTED, REJECTED, STOPPED, EXPIRED)
 
 _ANY_END = {STOPPED, EXPIRED}
 TRANSITIONS: Mapping[str, frozenset[str]] = {
-    CARD: frozenset({READING, REVIEW, *_ANY_END}),
-    READING: frozenset({READING, CARD, CONFIRM, REVIEW, *_ANY_END}),
-    CONFIRM: frozenset({READING, CARD, SELFIE, REVIEW, *_ANY_END}),
-    SELFIE: frozenset({CHECKING, REVIEW, *_ANY_END}),
-    CHECKING: frozenset({SELFIE, ACCEPTED, REVIEW, *_ANY_END}),
-    REVIEW: frozenset({CARD, ACCEPTED, REJECTED, *_ANY_END}),
+    NUMBER: frozenset({NUMBER, CARD, *_ANY_END}),
+    CARD: frozenset({READING, REVIEW, NUMBER, *_ANY_END}),
+    READING: frozenset({READING, CARD, CONFIRM, REVIEW, NUMBER, *_ANY_END}),
+    CONFIRM: frozenset({READING, CARD, SELFIE, REVIEW, NUMBER, *_ANY_END}),
+    SELFIE: frozenset({CHECKING, REVIEW, NUMBER, *_ANY_END}),
+    CHECKING: frozenset({SELFIE, ACCEPTED, REVIEW, NUMBER, *_ANY_END}),
+    REVIEW: frozenset({CARD, NUMBER, ACCEPTED, REJECTED, *_ANY_END}),
     **{state: frozenset() for state in ENDED},
 }
 """State → what may follow."""
+
+OWN_BROWSER = frozenset({"web"})
+"""Channels whose conversations are a browser's own: a link counts there and nowhere else (``steps.open_link``)."""
 
 IDLE = timedelta(minutes=30)
 """A link, and a sign-up in which nothing happens, ends after this long."""
@@ -86,6 +92,15 @@ class Known:
     """``match``, ``unknown``, ``differs``, ``ambiguous``; None: not looked up."""
     device: str = ""
     """The kind of browser ("Chrome, Android")."""
+    number: str | None = None
+    """What the page shows in the state ``number``: six digits, chosen when the link was opened."""
+    wrong_numbers: int = 0
+    """How often the conversation named another."""
+
+
+def first_state(channel: str) -> str:
+    """Where a sign-up of *channel* begins: where links open in any browser, with the number that its page shows."""
+    return CARD if channel in OWN_BROWSER else NUMBER
 
 
 def find_locked(session: Session, sign_up_id: uuid.UUID) -> SignUp | None:

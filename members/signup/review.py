@@ -1,5 +1,8 @@
 """The verdicts on sign-ups that a person looks at: accepted, rejected, asked for again; and whose card it is.
 
+Without a face taken live, the pictures show that somebody had the card (or a picture of it), not who: then only what was
+verified otherwise, by a call or face to face, accepts.
+
 Photographs never accept anybody by themselves when the machine doubts: whoever answers for the member's unit looks. A card
 that has an account already needs two people: the first acceptance is noted, the second one by another account accepts. One
 rejection rejects. Nobody reviews the own sign-up. After the decision photographs and readings are gone; what stays is who
@@ -17,7 +20,8 @@ from core import clock
 from members import accounts
 from members.access import Actor, NotVisibleError, Permission, access_member
 from members.listing import MemberPage, list_members
-from members.models import Member, SignUp, SignUpReview
+from members.models import Member
+from members.sign_up_models import SignUp, SignUpReview
 from members.signup import outcome, record
 from members.signup.looking import (
     ACCEPT,
@@ -38,14 +42,17 @@ from members.signup.looking import (
 )
 
 __all__ = [
-    "REASONS", "SOON", "Counts", "DecidedError", "QueuePage", "ReviewError", "SignUpView", "accept", "ask_again",
+    "REASONS", "SOON", "Counts", "DecidedError", "QueuePage", "ReviewError", "SignUpView", "accept", "accept_reasons",
+    "ask_again",
     "choose_member", "counts", "find_members", "photo", "queue", "reject", "view", "waiting",
 ]  # fmt: skip
+
+OTHERWISE = "confirmed_otherwise"
 
 REASONS: dict[str, dict[str, str]] = {
     ACCEPT: {
         "same_person": "Đúng người trên thẻ, thẻ khớp với sổ",
-        "confirmed_otherwise": "Đã xác minh thêm (gọi điện, gặp trực tiếp)",
+        OTHERWISE: "Đã xác minh thêm (gọi điện, gặp trực tiếp)",
         "register_outdated": "Đúng người; sổ hoặc thẻ có chỗ cần sửa sau",
     },
     REJECT: {
@@ -65,6 +72,12 @@ REASONS: dict[str, dict[str, str]] = {
     },
 }
 """Verdict → code → words for those who review. What the member hears is chosen by ``outcome`` and names nothing of the register."""
+
+
+def accept_reasons(*, live: bool | None) -> dict[str, str]:
+    """What may be said for an acceptance; *live* as in ``looking.Face``."""
+    return REASONS[ACCEPT] if live else {OTHERWISE: REASONS[ACCEPT][OTHERWISE]}
+
 
 PROPOSED = 20
 """People whom a search for the right one shows."""
@@ -92,6 +105,7 @@ def choose_member(session: Session, actor: Actor, sign_up_id: uuid.UUID, member_
         raise ReviewError("Không ai tự xét cho mình. Xin để người khác xét hồ sơ này.")
     row.member_id, row.unit_id = member.id, member.unit_id
     row.already_used = accounts.account_of_member(session, member.id) is not None
+    outcome.tell_holder(session, row)
     session.execute(delete(SignUpReview).where(SignUpReview.sign_up_id == row.id, SignUpReview.verdict == ACCEPT))
     session.flush()
     record.note(session, "member_chosen", row, by=actor.account_id)
@@ -109,6 +123,11 @@ def accept(session: Session, actor: Actor, sign_up_id: uuid.UUID, *, reason: str
         raise ReviewError("Xin tìm và chọn đúng người trong sổ trước khi đồng ý.")
     if seen != seen_of(session, row, member):
         raise ReviewError("Hồ sơ hoặc sổ vừa có thay đổi. Xin xem lại rồi quyết định.")
+    if reason not in accept_reasons(live=record.read(session, row).live):
+        raise ReviewError(
+            "Không có ảnh khuôn mặt chụp trực tiếp, nên ảnh chưa chứng minh ai đang cầm máy. Xin gọi điện hoặc gặp người ấy, "
+            f"rồi chọn “{REASONS[ACCEPT][OTHERWISE]}”; không xác minh được thì từ chối."
+        )
     earlier = set(
         session.scalars(
             select(SignUpReview.account_id).where(

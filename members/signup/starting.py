@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -13,15 +14,24 @@ from sqlalchemy.orm import Session
 
 from core import clock, crypto
 from members import consent, sessions
-from members.models import SignUp
-from members.signup import forgetting, record
-from members.signup.record import CARD, EXPIRED, IDLE, LIVING, REVIEW, STOPPED
-from members.signup.words import AlreadySignedInError, SignUpError, TooManyTriesError, UnderReviewError
+from members.sign_up_models import SignUp, SignUpPhoto
+from members.signup import forgetting, outcome, record
+from members.signup.record import CARD, IDLE, IN_HAND, LIVING, NUMBER, REVIEW, STOPPED
+from members.signup.words import (
+    AlreadySignedInError,
+    NumbersUsedUpError,
+    SignUpError,
+    TooManyTriesError,
+    UnderReviewError,
+    WrongNumberError,
+)
 from messaging.models import Conversation
 
 PURPOSE = "sign_up"
 """The consent text that is agreed to first; who agrees to it agrees to that of ``consent.ACCOUNT``, too."""
 TRIES_A_DAY = 3
+NUMBER_TRIES = 3
+"""So often the conversation may name the page's number: of a million, nobody guesses it."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +65,13 @@ def begin(session: Session, *, conversation_id: uuid.UUID, channel: str, text_id
         raise ValueError("the channel is not that of the conversation")
     key = hashlib.sha256(f"{conversation_id} {message_key}".encode()).hexdigest()
     known = session.scalars(select(SignUp).where(SignUp.message_key == key)).one_or_none()
-    if known is not None and known.state in LIVING:  # the answer was cut off before it was stored
-        return _give_link(session, record.locked(session, known.id))
+    living = _living(session, conversation_id)
+    if known is not None and living is not None and known.id == living.id:  # cut off before the answer was stored
+        return _give_link(session, living)
     if sessions.resolve_member(session, conversation_id) is not None:
         raise AlreadySignedInError
     if consent.current(session, PURPOSE).id != text_id:
         raise consent.ConsentError("Văn bản đồng ý đã có bản mới. Xin đọc bản mới rồi chọn lại.")
-    living = _living(session, conversation_id)
     if living is not None:
         return _give_link(session, living)
     if tries_left(session, conversation_id) == 0:
@@ -76,7 +86,7 @@ def begin(session: Session, *, conversation_id: uuid.UUID, channel: str, text_id
         channel=channel,
         message_key=None if known is not None else key,
         text_id=text_id,
-        state=CARD,
+        state=record.first_state(channel),
         link_expires_at=now + IDLE,
         photos_due_at=now + IDLE,
         card_takes=0,
@@ -102,6 +112,34 @@ def new_link(session: Session, conversation_id: uuid.UUID) -> Begun:
     if row is None:
         raise SignUpError("Không có đăng ký nào đang làm dở. Nhắn “đăng ký” để bắt đầu.")
     return _give_link(session, row)
+
+
+def name_number(session: Session, conversation_id: uuid.UUID, number: str) -> None:
+    """The conversation names the number that the page shows: it is the same person who holds both. The page goes on.
+
+    Errors: WrongNumberError, NumbersUsedUpError (the sign-up has ended), SignUpError (nothing waits for a number, or the link
+    was not opened yet: nothing is counted).
+    """
+    _hold(session, conversation_id)
+    row = _living(session, conversation_id)
+    if row is None or row.state != NUMBER:
+        raise SignUpError("Không có đăng ký nào đang chờ số. Nhắn “đăng ký” để bắt đầu.")
+    known = record.read(session, row)
+    if row.browser_hash is None or known.number is None:
+        raise SignUpError(
+            "Trang chụp ảnh chưa mở nên chưa có số. Xin bấm liên kết trước, rồi gõ số hiện trên trang ấy."
+        )
+    if hmac.compare_digest(known.number.encode(), number.encode()):
+        record.move(row, CARD)
+        record.change(session, row, number=None)
+        record.note(session, "number_named", row)
+        return
+    wrong = record.change(session, row, wrong_numbers=known.wrong_numbers + 1).wrong_numbers
+    if wrong < NUMBER_TRIES:
+        raise WrongNumberError(NUMBER_TRIES - wrong)
+    forgetting.end(session, row, STOPPED, why="wrong_numbers")
+    record.note(session, "stopped", row, why="wrong_numbers")
+    raise NumbersUsedUpError
 
 
 def stop(session: Session, conversation_id: uuid.UUID) -> bool:
@@ -154,19 +192,32 @@ def _living(session: Session, conversation_id: uuid.UUID) -> SignUp | None:
     if row.state not in LIVING:
         return None
     if row.photos_due_at <= clock.now():
-        forgetting.end(session, row, EXPIRED)
+        outcome.expire(session, row)
         session.flush()
         return None
     return row
 
 
 def _give_link(session: Session, row: SignUp) -> Begun:
-    """A new token; only its hash is stored. Errors: UnderReviewError."""
+    """A new token; only its hash is stored. Errors: UnderReviewError.
+
+    Where links open in any browser, the next one may be somebody else's: it begins with its own number, and finds nothing of
+    what was photographed before. Photographs live for ``IN_HAND`` at most, however many links are asked for.
+    """
     if row.state == REVIEW:
         raise UnderReviewError
+    if row.channel not in record.OWN_BROWSER and (row.state != NUMBER or row.browser_hash is not None):
+        wrong = record.read(session, row).wrong_numbers
+        record.move(row, NUMBER)
+        forgetting.begin_anew(session, row, why="new_link")
+        record.write(session, row, record.Known(wrong_numbers=wrong))
+        row.reasons = []
     token = secrets.token_urlsafe(32)
     row.token_hash, row.browser_hash = sessions.token_hash(token), None
     row.link_expires_at = clock.now() + IDLE
+    oldest = session.scalar(select(func.min(SignUpPhoto.created_at)).where(SignUpPhoto.sign_up_id == row.id))
+    if oldest is not None:
+        row.link_expires_at = min(row.link_expires_at, max(row.photos_due_at, oldest + IN_HAND))
     row.photos_due_at = max(row.photos_due_at, row.link_expires_at)
     session.flush()
     return Begun(row.id, f"/sign-up/{token}", row.link_expires_at)

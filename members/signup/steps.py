@@ -6,6 +6,7 @@ What the page gets never holds a value of the register, and is the same whether 
 from __future__ import annotations
 
 import hmac
+import secrets
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,23 +14,26 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Literal
 
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItemPerDay, RateLimitItemPerMinute
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import clock, jobs
+from core import clock, crypto, jobs
 from ekyc import images
 from ekyc.results import FIELDS, Pose, Reason
-from members import sessions
+from members import particulars, sessions
 from members.limiting import attempts, network
-from members.models import SignIn, SignUp
+from members.models import SignIn
+from members.sign_up_models import SignUp
 from members.signup import forgetting, outcome, record
-from members.signup.record import CARD, CHECKING, CONFIRM, ENDED, IDLE, READING, SELFIE, STOPPED
+from members.signup.record import CARD, CHECKING, CONFIRM, ENDED, IDLE, NUMBER, READING, SELFIE, STOPPED
 from members.signup.words import ChallengeLateError, LinkError, SignUpError, TooManyTriesError
 from messaging import inbox
 from messaging.models import Conversation
 
 CARD_TAKES, SELFIE_TAKES = 5, 3
+NUMBER_DIGITS = 6
+"""As many as the codes that banks send: people know how to copy them."""
 CHALLENGE_TIME = timedelta(seconds=120)
 """So long the page lets somebody follow the requests."""
 UPLOAD_TIME = timedelta(seconds=60)
@@ -37,6 +41,9 @@ UPLOAD_TIME = timedelta(seconds=60)
 MOST_FRAMES = 30
 MOST_FRAME_BYTES = 3_000_000
 """Of all pictures of a challenge together."""
+CHALLENGES_PER_CARD = RateLimitItemPerDay(6)
+"""Of all who photograph a card with the same number, in whatever conversation, whether the register knows it or not: beyond,
+a person looks. Whoever waits for a sequence of which there is a recording has few tries."""
 UPLOADS_PER_ADDRESS = RateLimitItemPerMinute(240, 15)
 """Photographs from one network address: a meeting hall shares one."""
 
@@ -54,7 +61,8 @@ class Progress:
 
     ``reasons``: why the last photograph has to be taken again, codes of ``TOLD``; empty otherwise. ``fields``: what was read
     from the member's own photograph, only in the state ``confirm``. ``poses``: the requests of the challenge under way,
-    which ends at ``poses_until``. ``outcome``: the state once it has ended.
+    which ends at ``poses_until``. ``outcome``: the state once it has ended. ``number``: what the conversation is to name, only
+    in the state ``number``.
     """
 
     state: str
@@ -66,6 +74,7 @@ class Progress:
     selfie_takes_left: int
     ends_at: datetime
     outcome: str | None
+    number: str | None = None
 
 
 def open_link(
@@ -73,7 +82,9 @@ def open_link(
 ) -> uuid.UUID:
     """Bind the link to *browser*, the secret value of a cookie of the page; the first browser that opens it keeps it.
 
-    In the channel ``web`` the conversation is a browser's own, so *conversation_key* must be its key. *device* is the kind of
+    In the channel ``web`` the conversation is a browser's own, so *conversation_key* must be its key. Elsewhere whoever opens
+    the link first may be somebody to whom it was passed on, who would sign the sender in: so the page shows a number, and
+    nothing can be photographed before the conversation has named it (``starting.name_number``). *device* is the kind of
     browser, for the list of sign-ins. The caller then gives the conversation another key (``claim_conversation``).
     Errors: LinkError.
     """
@@ -100,6 +111,8 @@ def open_link(
         row.browser_hash = sessions.token_hash(browser)
         if device:
             record.change(session, row, device=device)
+        if row.state == NUMBER:
+            record.change(session, row, number=f"{secrets.randbelow(10**NUMBER_DIGITS):0{NUMBER_DIGITS}}")
     session.flush()
     return row.id
 
@@ -136,7 +149,8 @@ def progress(session: Session, sign_up_id: uuid.UUID) -> Progress:
     row = session.get(SignUp, sign_up_id, populate_existing=True)
     if row is None:
         raise record.StepError
-    fields = record.read(session, row).fields if row.state == CONFIRM else None
+    known = record.read(session, row) if row.state in (CONFIRM, NUMBER) else record.Known()
+    fields = known.fields if row.state == CONFIRM else None
     under_way = _challenge_under_way(row)
     return Progress(
         state=row.state,
@@ -148,6 +162,7 @@ def progress(session: Session, sign_up_id: uuid.UUID) -> Progress:
         selfie_takes_left=max(0, SELFIE_TAKES - row.selfie_takes),
         ends_at=row.photos_due_at,
         outcome=row.state if row.state in ENDED else None,
+        number=known.number,
     )
 
 
@@ -187,7 +202,8 @@ def confirm_reading(session: Session, sign_up_id: uuid.UUID, correct: bool) -> N
 def begin_challenge(session: Session, sign_up_id: uuid.UUID) -> tuple[Pose, ...]:
     """What to do before the camera, for ``CHALLENGE_TIME``. Asked again meanwhile it is the same: nobody picks easy ones.
 
-    Each new challenge is a take. Empty when no take is left: a person looks at it now. Errors: StepError.
+    Each new challenge is a take. Empty when none is left, of this sign-up or of this card today: a person looks at it now.
+    Errors: StepError.
     """
     from ekyc import challenge  # noqa: PLC0415 - what it judges with is loaded where somebody is judged
 
@@ -196,6 +212,9 @@ def begin_challenge(session: Session, sign_up_id: uuid.UUID) -> tuple[Pose, ...]
         return tuple(Pose(pose) for pose in row.poses)
     if row.selfie_takes >= SELFIE_TAKES:
         outcome.to_review(session, row, ("takes_used",))
+        return ()
+    if not _may_try(session, row):
+        outcome.to_review(session, row, ("many_tries",))
         return ()
     poses = challenge.new_challenge()
     row.poses, row.poses_at = [pose.value for pose in poses], clock.now()
@@ -279,6 +298,13 @@ def _living(session: Session, sign_up_id: uuid.UUID, *states: str) -> SignUp:
     if row.state not in states or row.photos_due_at <= clock.now():
         raise record.StepError
     return row
+
+
+def _may_try(session: Session, row: SignUp) -> bool:
+    """Count a challenge for the card's number (by its keyed hash); a card whose number was not read accepts nobody anyway."""
+    number = particulars.card_number(record.read(session, row).fields.get("card_number") or "")
+    key = crypto.lookup_hash(number, purpose="sign-up-tries").hex() if number else None
+    return key is None or attempts.allow(CHALLENGES_PER_CARD, "sign_up.challenge", key)
 
 
 def _challenge_under_way(row: SignUp, grace: timedelta = timedelta()) -> bool:

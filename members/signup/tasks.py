@@ -25,7 +25,7 @@ from ekyc.decision import Decision, Evidence
 from ekyc.results import Burst, CardReading, ChallengeResult, Image, MatchResult, Pose, Reason
 from ekyc.verifier import verifier
 from members import sessions
-from members.models import SignUp
+from members.sign_up_models import SignUp
 from members.signup import forgetting, matching, outcome, record
 from members.signup.outcome import OutcomeError
 from members.signup.record import CARD, CHECKING, CONFIRM, LIVING, READING, SELFIE
@@ -43,7 +43,8 @@ UNAVAILABLE = "unavailable"
 class _Selfie:
     """What the check of a face works on."""
 
-    take: tuple[int, int]
+    take: tuple[int, ...]
+    """The photographs that it is about, by id: with others in their place the result counts no more."""
     live: bool
     poses: tuple[Pose, ...]
     frames: tuple[tuple[Pose, Image], ...]
@@ -55,19 +56,19 @@ def read_card(sign_up_id: str) -> None:
     """Read the photograph of the card that waits, and go on to the member's look at it, another take, or a person."""
     identity = uuid.UUID(sign_up_id)
     with unit_of_work() as session:
-        row = session.get(SignUp, identity)
+        row = record.find_locked(session, identity)
         if row is None or row.state != READING:
             return
-        take = row.card_takes
+        take = _ids(session, row, "card")
         image = record.load_photo(session, row, record.photos(session, row, "card")[0])
     reading = verifier().read_card(image)
     contradictions = _contradictions(image, reading.fields)
     with unit_of_work() as session:
         row = record.find_locked(session, identity)
-        if row is None or row.state != READING or row.card_takes != take:
+        if row is None or row.state != READING or _ids(session, row, "card") != take:
             return
         _keep_reading(session, row, reading, contradictions)
-        decided = decision.after_card(reading, takes_left=CARD_TAKES - take)
+        decided = decision.after_card(reading, takes_left=CARD_TAKES - row.card_takes)
         if decided.outcome == "accept":
             record.move(row, CONFIRM)
         elif decided.outcome == "retake":
@@ -81,14 +82,14 @@ def check_selfie(sign_up_id: str) -> None:
     """Judge the pictures of the face that wait, ask the register, decide."""
     identity = uuid.UUID(sign_up_id)
     with unit_of_work() as session:
-        row = session.get(SignUp, identity)
+        row = record.find_locked(session, identity)
         if row is None or row.state != CHECKING:
             return
         work = _selfie(session, row)
     challenge, face, selfie = _judge(work)
     with unit_of_work() as session:
         row = record.find_locked(session, identity)
-        if row is None or row.state != CHECKING or (row.card_takes, row.selfie_takes) != work.take:
+        if row is None or row.state != CHECKING or _ids(session, row, "card", "frame") != work.take:
             return
         known = record.change(
             session,
@@ -197,12 +198,16 @@ def _selfie(session: Session, row: SignUp) -> _Selfie:
         for photo in record.photos(session, row, "frame")
     )
     return _Selfie(
-        take=(row.card_takes, row.selfie_takes),
+        take=_ids(session, row, "card", "frame"),
         live=bool(known.live),
         poses=tuple(Pose(pose) for pose in row.poses or ()),
         frames=frames,
         portraits=tuple(_portraits(session, row)),
     )
+
+
+def _ids(session: Session, row: SignUp, *kinds: str) -> tuple[int, ...]:
+    return tuple(photo.id for kind in kinds for photo in record.photos(session, row, kind))
 
 
 def _portraits(session: Session, row: SignUp) -> Iterator[Image]:
@@ -233,10 +238,13 @@ def _judge(work: _Selfie) -> tuple[ChallengeResult | None, MatchResult, Image | 
 
 
 def _held_back(session: Session, row: SignUp) -> tuple[str, ...]:
-    """What a person should see beside the photographs: the conversation was left, or belongs to somebody who signed in."""
+    """Why a person decides, whatever the photographs show: so it is set, or the conversation was left or is somebody's now."""
+    codes = ["by_setting"] if settings().sign_up_accepted_by == "person" else []
     if row.conversation_id is None:
-        return ("conversation_gone",)
-    return ("signed_in_meanwhile",) if sessions.resolve_member(session, row.conversation_id) is not None else ()
+        codes.append("conversation_gone")
+    elif sessions.resolve_member(session, row.conversation_id) is not None:
+        codes.append("signed_in_meanwhile")
+    return tuple(codes)
 
 
 def _apply(session: Session, row: SignUp, found: matching.Found, decided: Decision) -> None:

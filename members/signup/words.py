@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from core.address import you
 from core.settings import settings
+from messaging.reply import Choice, Reply
 
+BEGIN = Choice(title="Đăng ký")
+"""As if typed: the conversation says what comes next."""
 SECRETARY = "Cách khác: gặp bí thư chi bộ để xác nhận và nhận mã một lần, không cần chụp ảnh."
 
 
@@ -21,6 +24,20 @@ class AlreadySignedInError(SignUpError):
 
     def __init__(self) -> None:
         super().__init__(f"{you(start=True)} đã đăng nhập ở đây rồi nên không cần đăng ký nữa.")
+
+
+class WrongNumberError(SignUpError):
+    """The conversation named another number than the page shows; it may try again."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__(f"Số này không đúng với số trên trang chụp ảnh. Xin xem lại rồi gõ lại, còn {left} lần.")
+
+
+class NumbersUsedUpError(SignUpError):
+    """Too many wrong numbers: the sign-up has ended."""
+
+    def __init__(self) -> None:
+        super().__init__("Số gõ vào sai ba lần nên lần đăng ký này đã dừng, không có ảnh nào được giữ. " + SECRETARY)
 
 
 class UnderReviewError(SignUpError):
@@ -80,11 +97,12 @@ def in_review() -> str:
     )
 
 
-def rejected() -> str:
+def rejected() -> Reply:
     """To somebody who was not accepted. The same words whatever the reason."""
-    return (
+    said = (
         f"Chưa đăng ký được qua ảnh. Ảnh đã được xóa. Nếu cần, {you()} nhắn “đăng ký” để chụp lại từ đầu. {SECRETARY}"
     )
+    return Reply(text=said, choices=[BEGIN])
 
 
 def asked_again(reason: str) -> str:
@@ -117,6 +135,14 @@ def card_used_again() -> str:
         f"Có người vừa dùng thẻ của {you()} để đăng ký trên máy khác. Nếu là {you()} (đổi máy), không cần làm gì:"
         " hai người của tổ chức sẽ xem rồi mới quyết định."
         f" Nếu không phải {you()}, xin báo ngay cho bí thư chi bộ."
+    )
+
+
+def revoked() -> str:
+    """To the device that was signed in under a name, when the branch says that it is somebody else."""
+    return (
+        f"Chi bộ báo rằng đăng ký trên máy này không phải của chính người ấy, nên máy đã được đăng xuất. Nếu nhầm, {you()} gặp"
+        " bí thư chi bộ, đưa thẻ cho xem để được cấp mã đăng nhập."
     )
 
 

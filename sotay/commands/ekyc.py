@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from sotay.terminal import Json, bad_settings, counting, emit, fail, say
 
 if TYPE_CHECKING:
     from ekyc.calibration import Calibration, Rate
+    from ekyc.drawing import Member
     from ekyc.evaluation import CardFigures
     from ekyc.results import CardReading, Image
 
@@ -269,8 +271,16 @@ def draw_cards(
     ] = "medium",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Cùng số thì cùng thẻ.")] = 0,
     flat: Annotated[
-        bool, typer.Option("--print", help="Thẻ phẳng để in (PNG 300 dpi, 85,6 × 54 mm) thay cho ảnh chụp.")
+        bool,
+        typer.Option("--print", help="Thẻ phẳng để in (PNG và specimen.pdf khổ A4, 85,6 × 54 mm) thay cho ảnh chụp."),
     ] = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Thẻ của hội viên chưa đăng ký trong tổ chức mẫu, để đăng ký thử.")
+    ] = False,
+    portrait: Annotated[
+        Path | None,
+        typer.Option("--portrait", metavar="IMAGE", help="Ảnh chân dung của chính mình thay cho chân dung vẽ."),
+    ] = None,
 ) -> None:
     """Vẽ ảnh chụp thẻ mẫu của một tổ chức hư cấu, kèm đáp án, để thử và đo."""
     from ekyc import drawing
@@ -278,10 +288,56 @@ def draw_cards(
     if severity not in drawing.SEVERITIES:
         fail(f"Không có mức {severity}; chọn: {', '.join(drawing.SEVERITIES)}.", code=2)
     chosen, shown = drawing.SEVERITIES[severity], counting("Đã vẽ", "thẻ")
+    members = _demo_members() if demo else []
+    if demo and count > len(members):
+        fail(f"Tổ chức mẫu có {len(members)} hội viên chưa đăng ký.", code=2)
     try:
-        drawing.write(out, count, severity=chosen, seed=seed, flat=flat, progress=shown)
+        drawing.write(
+            out,
+            count,
+            severity=chosen,
+            seed=seed,
+            flat=flat,
+            members=members,
+            portrait=_portrait(portrait),
+            progress=shown,
+        )
     except drawing.FontMissingError as error:
         fail(f"Thiếu phông chữ (font missing): {error}")
     except OSError as error:
         fail(f"Không ghi được vào {out} (cannot write): {error.strerror}")
     say(f"Đã vẽ {count} thẻ mẫu vào {out}.")
+    if flat:
+        say(f"In {out / drawing.SHEET} ở đúng cỡ 100 %, không chọn “vừa trang giấy”.")
+
+
+def _demo_members() -> list[Member]:
+    """Those of the demo's register who have no account, as their cards say."""
+    from ekyc.drawing import Member
+    from sotay.demo_organisation import not_signed_up
+
+    members = []
+    for district, person in not_signed_up():
+        if person.official is not None:
+            dates = {"date_of_birth": person.born, "joined_on": person.joined, "official_on": person.official}
+            dates["issued_on"] = person.official + timedelta(days=30)
+            members.append(
+                Member(person.name, person.card_number, person.home_town, district, dates, woman=person.woman)
+            )
+    return members
+
+
+def _portrait(path: Path | None) -> Image | None:
+    """The face of the file at *path* as it stands on a card."""
+    if path is None:
+        return None
+    with _room():
+        from ekyc import drawing
+
+        picture = _load(path)
+        if picture is None:
+            raise typer.Exit(1)
+        try:
+            return drawing.cut_portrait(picture)
+        except drawing.PortraitError as error:
+            fail(f"{path}: {error}.")

@@ -20,9 +20,10 @@ from ekyc import challenge, decision, images, qr
 from ekyc.results import Pose, Reason
 from members import codes, register
 from members.access import SYSTEM, Role
-from members.models import Account, Member, SignUp
+from members.models import Account, Member
 from members.particulars import Private
-from members.signup import review, tasks
+from members.sign_up_models import SignUp
+from members.signup import record, review, tasks
 from messaging import inbox
 from sotay.app import create_app
 from tests.people import Console, Units, make_account, make_units
@@ -154,13 +155,25 @@ def test_pictures_fields_and_register_stand_side_by_side(world: World) -> None:
         "Chưa chắc: máy không kết luận được, xin nhìn kỹ hai khuôn mặt. Độ giống 0,31; từ 0,36 là rất giống, dưới 0,25 là ít giống.",
         "Mã QR của căn cước chụp cùng không khớp: ngày sinh trên căn cước.",
         "Ảnh khuôn mặt được tải lên, không chụp theo yêu cầu trước máy ảnh.",
-        "Quay sang trái",
+        "Ảnh khuôn mặt, như đã tải lên",
     ):
         assert part in words
+    assert ("Quay sang trái" in words, "Khi làm theo yêu cầu" in words) == (False, False)
     assert "Thẻ này đã có tài khoản" not in words
     assert page.headers["cache-control"] == "no-store"
     assert _count("sign_up.viewed") == 1
     assert world.foreign.get(f"/sign-ups/{sign_up}").status_code == 404
+
+
+def test_portrait_and_selfie_stand_beside_each_other_and_the_turns_below(world: World) -> None:
+    sign_up = _make(world.mo)
+    with unit_of_work() as session:
+        record.put_photo(session, record.locked(session, sign_up), "portrait", picture(60))
+    page = world.here.get(f"/sign-ups/{sign_up}").text
+    [pair] = re.findall(r'<div class="photos faces">(.*?)</div>', page, flags=re.DOTALL)
+    assert re.findall(r"<figcaption>([^<]+)</figcaption>", pair) == ["Ảnh trên thẻ", "Khuôn mặt"]
+    assert "<h3>Khi làm theo yêu cầu trước máy ảnh</h3>" in page
+    assert "<figcaption>Quay sang trái</figcaption>" in page
 
 
 def test_who_was_not_photographed_is_not_taken_for_one_who_was(world: World) -> None:
@@ -294,7 +307,7 @@ def test_every_reason_that_a_machine_gives_has_words() -> None:
     codes |= {f"register_{state}" for state in ("unknown", "differs", "ambiguous")}
     codes |= {challenge.POSE_NOT_SEEN, challenge.CHANGED_FACE, challenge.FLAT, challenge.STILL, challenge.PASSIVE}
     codes |= {"face_different", "already_used", "conversation_gone", "signed_in_meanwhile", "changed_meanwhile"}
-    codes |= {"takes_used", "asked_for_person", "not_as_printed", tasks.UNAVAILABLE}
+    codes |= {"takes_used", "many_tries", "by_setting", "asked_for_person", "not_as_printed", tasks.UNAVAILABLE}
     assert codes == set(sign_up_words.REASON_WORDS)
     assert set(sign_up_words.QR_WORDS) == set(re.findall(r'"(qr_\w+)"', _source(qr)))
     assert set(sign_up_words.POSES) == {pose.value for pose in Pose}

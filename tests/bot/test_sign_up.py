@@ -16,9 +16,11 @@ from bot.actions.stop import Stop
 from bot.actions.without_engine import answer_without_engine
 from core import clock
 from core.database import unit_of_work
+from core.settings import settings
 from members import consent, register, sessions, signup
 from members.access import Role
-from members.models import ConsentText, SignUp
+from members.models import ConsentText
+from members.sign_up_models import SignUp
 from members.signup import form
 from messaging import inbox
 from messaging.reply import Choice, Reply
@@ -338,4 +340,33 @@ def test_every_button_has_an_intent_of_the_domain_and_no_draft_is_left_open() ->
 def test_an_unknown_conversation_begins_nothing() -> None:
     with unit_of_work() as session:
         assert form.not_stopped(session, uuid.uuid4()) is None
-        assert form.another_link(session, uuid.uuid4()).text.startswith("Cuộc trò chuyện này đã được xóa.")
+        said = form.another_link(session, uuid.uuid4())
+        assert said is not None
+        assert said.text.startswith("Cuộc trò chuyện này đã được xóa.")
+
+
+def test_withdrawing_while_a_sign_up_is_under_way_is_stopping_it() -> None:
+    talk = Talk()
+    talk.agree()
+    turn = talk.say("rút lại đồng ý", "withdraw_consent")
+    assert turn.question is not None
+    assert turn.question.text.startswith("Rút lại đồng ý dùng ảnh là dừng đăng ký; ảnh đã gửi bị xóa ngay.")
+    stopped = talk.tap(turn.question, "Dừng đăng ký")
+    assert stopped.question is not None
+    assert stopped.question.text.startswith("Đã dừng đăng ký.")
+    after = talk.say("rút lại đồng ý", "withdraw_consent")
+    assert after.question is not None
+    assert "không có sự đồng ý nào để rút lại" in after.question.text
+
+
+@pytest.mark.parametrize(
+    ("by", "words"), [("machine", "khi máy chưa chắc"), ("person", "mọi đăng ký đều được xem trước khi nhận")]
+)
+def test_who_looks_at_photographs_is_said_as_it_is_set(by: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOTAY_SIGN_UP_ACCEPTED_BY", by)
+    settings.cache_clear()
+    try:
+        assert f"• Ai xem: chỉ người được giao xét đăng ký, {words}; mỗi lần" in Talk().begin().text
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()

@@ -6,7 +6,8 @@ from sqlalchemy import text
 
 import forms.models  # noqa: F401 - its tables are compared
 import knowledge.models  # noqa: F401
-import members.models  # noqa: F401
+import members.models
+import members.sign_up_models  # noqa: F401
 import messaging.models  # noqa: F401
 from core import audit, crypto  # noqa: F401
 from core import database as db

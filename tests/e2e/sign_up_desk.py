@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 from core.database import unit_of_work
 from members import register
 from members.access import SYSTEM, Role, actor_of
-from members.models import Account, SignUp, SignUpPhoto, Unit
+from members.models import Account, Unit
+from members.sign_up_models import SignUp, SignUpPhoto
 from members.signup import record, review
 from tests.people import add_unit, make_account
 

@@ -24,8 +24,6 @@ LEAD, BETWEEN = 1.0, 0.4
 """Seconds, as in ``sign_up.js``: from the words to the first picture, and between pictures."""
 FPS = 5
 """Different pictures a second: more than the page takes."""
-EXTENT = 0.6
-"""How far the head turns, in parts of ``heads.DIRECTIONS``: 15 degrees."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +65,13 @@ def photograph(card: Image, *, blur: float = 0.0) -> bytes:
     return encode(on_the_table(card, blur=blur))
 
 
-def record_card(card: Image, path: Path) -> None:
+def record_card(card: Image, path: Path, *, blur: float = 0.0) -> None:
     """A camera file in which the card lies still."""
-    heads.write_camera_file([on_the_table(card, seed=seed) for seed in range(4)], path, fps=10)
+    heads.write_camera_file([on_the_table(card, blur=blur, seed=seed) for seed in range(4)], path, fps=10)
 
 
 def record_face(portrait: Image, poses: Sequence[Pose], path: Path, *, frames: int = 6) -> None:
-    """A camera file of somebody who follows *poses* in the page's own time; on the way from one to the next for 0.6 s."""
+    """A camera file of somebody who turns as far as ``heads.DIRECTIONS`` in the page's own time; on the way from one to the next for 0.6 s."""
     random = np.random.default_rng(1)
     subject, before = heads.as_head(portrait), heads.DIRECTIONS[poses[0]]
     count, going = round(FPS * (LEAD + BETWEEN * frames)), round(FPS * 0.6)
@@ -82,7 +80,7 @@ def record_face(portrait: Image, poses: Sequence[Pose], path: Path, *, frames: i
         goal = heads.DIRECTIONS[pose]
         for number in range(count):
             done = min(1.0, (number + 1) / going)
-            yaw, pitch = (EXTENT * (begin + (end - begin) * done) for begin, end in zip(before, goal, strict=True))
+            yaw, pitch = (begin + (end - begin) * done for begin, end in zip(before, goal, strict=True))
             turned = heads.turned(subject, yaw + random.normal(0, 0.6), pitch + random.normal(0, 0.6))
             taken.append(heads.shot(turned, random, heads.Conditions(quality=92)))
         before = goal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, product
 
 import cv2
 import numpy as np
@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 from ekyc import challenge
 from ekyc.challenge import depth, judge, new_challenge
 from ekyc.drawing import draw_portrait
-from ekyc.parallax import Move, crop, parallax, shape
+from ekyc.parallax import Crop, Move, crop, follow, shape
 from ekyc.results import Burst, Image, Pose
 from tests import heads
 from tests.presentation_attacks import (
+    bent,
     flat,
+    folded,
     photo_repeated,
     print_bent,
+    print_folded,
     print_tilted,
     replay_other_order,
     surface,
@@ -56,6 +59,19 @@ def test_a_challenge_begins_ahead_and_never_asks_the_same_twice_running() -> Non
     assert set(Counter(pose for poses in drawn for pose in poses[1:])) == set(challenge.TURNS)
     assert len({poses[1:] for poses in drawn}) > 80  # of 4 · 3 · 3 · 3
     assert len(new_challenge()) == 3  # EKYC_POSES
+
+
+@pytest.mark.parametrize(("turns", "orders"), [(2, 12), (3, 36), (4, 108)])
+def test_a_prepared_recording_meets_the_order_once_in_so_many(
+    turns: int, orders: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every draw among equals leads to another order: so each comes up as often as any other."""
+    drawn = []
+    for draws in product(range(4), *[range(3)] * (turns - 1)):
+        left = iter(draws)
+        monkeypatch.setattr(challenge.secrets, "choice", lambda poses, left=left: poses[next(left)])
+        drawn.append(new_challenge(turns))
+    assert (len(drawn), len(set(drawn))) == (orders, orders)
 
 
 def moved(points: NDArray[np.float32], *, angle: float = 0, size: float = 1, narrow: float = 1) -> NDArray[np.float32]:
@@ -97,6 +113,11 @@ def test_depth_is_parallax_over_the_tangent_of_the_narrowing() -> None:
     assert depth(Move(0.1, 0, 0, 0)) == float("inf")
 
 
+def parallax(front: Crop, other: Crop) -> Move:
+    """Between two pictures that are all there is."""
+    return follow(front, [other])[0]
+
+
 def seen(scene: Image) -> tuple[Image, NDArray[np.float32]]:
     found = challenge.faces.detect(scene)
     assert len(found) == 1
@@ -117,6 +138,40 @@ def test_a_nose_stands_out_on_a_head_and_not_on_paper(yaw: float, pitch: float, 
     assert paper.size < 0.03
     assert depth(paper) < 0.08
     assert paper.unevenness < challenge.FLAT_BELOW
+
+
+def ridge(subject: heads.Head, yaw: float, pitch: float) -> float:
+    ahead, aside = (crop(*seen(heads.turned(subject, *angles))) for angles in ((0, 0), (yaw, pitch)))
+    move = parallax(ahead, aside)
+    assert move.ridge is not None  # there is parallax
+    return move.ridge
+
+
+@pytest.mark.parametrize(("yaw", "pitch"), [(14, 0), (-14, 0), (0, 15), (0, -15)])
+def test_a_nose_is_a_summit(yaw: float, pitch: float) -> None:
+    assert ridge(people()[0], yaw, pitch) > challenge.MIN_RIDGE
+
+
+@pytest.mark.parametrize(
+    ("degrees", "yaw", "pitch"), [(35, 20, 0), (35, 0, 15), (35, 0, -15), (None, 20, 0), (None, -20, 0)]
+)
+def test_paper_has_no_summit_whether_folded_or_rolled(degrees: float | None, yaw: float, pitch: float) -> None:
+    person = people()[0]
+    depth = folded(person, degrees=degrees) if degrees else bent(person, radius=0.9)
+    assert ridge(surface(person, person.picture, depth), yaw, pitch) < challenge.MIN_RIDGE - 0.1
+
+
+def test_a_nose_that_hardly_moved_says_nothing_about_its_shape() -> None:
+    ahead = crop(*seen(heads.turned(people()[0], 0, 0)))
+    assert parallax(ahead, crop(*seen(heads.turned(people()[0], 1, 0)))).ridge is None
+
+
+def test_a_head_that_is_turned_far_is_followed_through_the_pictures_on_its_way() -> None:
+    person = heads.head(draw_portrait(3, (480, 640)))
+    ahead, half, far = (crop(*seen(heads.turned(person, yaw, 0))) for yaw in (0, -13, -26))
+    alone, followed = parallax(ahead, far), follow(ahead, [half, far])[1]
+    assert depth(alone) < 0.2
+    assert depth(followed) > 0.2
 
 
 def test_who_does_as_asked_is_alive() -> None:
@@ -187,6 +242,12 @@ def test_a_bent_print_is_not_alive() -> None:
     decision, reasons = reasons_of(print_bent(people()[0], people()[1], ASKED, 4, 2))
     assert decision != "live"
     assert "pose_not_seen" in reasons
+
+
+def test_a_print_folded_along_the_nose_goes_to_a_person() -> None:
+    """It moves like a nose, all along the fold."""
+    asked = (Pose.FRONT, Pose.UP, Pose.DOWN)
+    assert reasons_of(print_folded(people()[0], people()[1], asked, 4, 0), asked) == ("review", {"flat"})
 
 
 def test_a_recording_in_another_order_is_not_alive() -> None:

@@ -18,25 +18,19 @@ from core import audit, clock, crypto, erased
 from core.audit import AuditEntry
 from core.database import Base, unit_of_work
 from core.engine import SECRET_HEADER, EngineClient, EngineUnavailable
+from forms import definition
+from forms import engine as forms
+from forms.models import FormDraft
+from forms.steps import Text
 from knowledge import questions
 from knowledge.models import OpenQuestion
 from members import codes, consent, erasure, export, register, requests, sessions
 from members.access import SYSTEM, NotVisibleError, Role
 from members.erasure import ErasureError, UnfinishedError
 from members.importing import ImportStateError, service, storage, tasks
-from members.models import (
-    Account,
-    DataRequest,
-    Erasure,
-    Grant,
-    ImportChange,
-    Member,
-    RegisterImport,
-    SignIn,
-    SignUp,
-    SignUpPhoto,
-)
+from members.models import Account, DataRequest, Erasure, Grant, ImportChange, Member, RegisterImport, SignIn
 from members.particulars import Private
+from members.sign_up_models import SignUp, SignUpPhoto
 from messaging import forgetting, inbox, turns
 from messaging.models import Conversation, InboxMessage, OutboxMessage
 from messaging.reply import Choice, Reply
@@ -59,6 +53,17 @@ ASKED = "Con gái tôi tên Quách Bảo Châu có được miễn không?"
 VALUES = [NAME, CARD, CITIZEN, PHONE, HOME, OLD_HOME, EMAIL, SUBJECT, "Quách Bảo Châu"]
 BIRTH = date(1965, 4, 12)
 SECRET = "một bí mật dài của bài thử này"
+FORM = definition.register(
+    definition.Definition(
+        name="asks_who_one_is",
+        version=1,
+        title="thử",
+        steps=tuple(
+            Text(name=name, prompt=lambda answers: f"Ghi: {answers}", help="Ghi.", reminder="Ghi?")
+            for name in ("first", "second")
+        ),
+    )
+)
 
 
 class Engine:
@@ -163,6 +168,12 @@ def plant(units: Units, engine: Engine, name: str, private: Private, asked: str)
     with unit_of_work() as session:
         reply = Reply(text=f"Chào {name}", choices=[Choice(title=name, payload={"intent": "x", "words": asked})])
         turns.outbox.send(session, conversation, [reply], origin=f"news {member_id}")
+        forms.start(session, FORM.name, conversation_id=conversation, message_id="f1")
+        said = forms.answer(
+            session, conversation_id=conversation, message_id="f2", text=f"{name}, {private.card_number}"
+        )
+        assert said is not None
+        assert name in said.text  # the next question repeats it: sealed with the answers
         assert questions.send(session, question=asked, conversation_id=conversation, message_id="m1")
         assert questions.send(session, question=f"{name} hỏi thêm", conversation_id=conversation, message_id="m2")
     with unit_of_work() as session:
@@ -193,10 +204,12 @@ def plant(units: Units, engine: Engine, name: str, private: Private, asked: str)
         audit.record(session, "member.viewed", actor_id=None, object_type="member", object_id=member_id,
                      subject=member_id, personal={"name": name, "card": private.card_number})  # fmt: skip
     return Planted(member_id, signed.actor.account_id or uuid.UUID(int=0), conversation, done.import_id or uuid.UUID(int=0),
-                   list(_sealed(member_id, signed.actor.account_id)))  # fmt: skip
+                   list(_sealed(member_id, signed.actor.account_id, conversation)))  # fmt: skip
 
 
-def _sealed(member_id: uuid.UUID, account_id: uuid.UUID | None) -> Iterator[tuple[uuid.UUID, bytes, str]]:
+def _sealed(
+    member_id: uuid.UUID, account_id: uuid.UUID | None, conversation_id: uuid.UUID
+) -> Iterator[tuple[uuid.UUID, bytes, str]]:
     with unit_of_work() as session:
         yield member_id, session.get_one(Member, member_id).sealed, "member"
         for blob in session.scalars(select(AuditEntry.sealed).where(AuditEntry.subject == member_id)):
@@ -213,6 +226,9 @@ def _sealed(member_id: uuid.UUID, account_id: uuid.UUID | None) -> Iterator[tupl
             yield row.id, row.sealed, "sign_up"
             for photo in session.scalars(select(SignUpPhoto).where(SignUpPhoto.sign_up_id == row.id)):
                 yield row.id, photo.sealed, "sign_up_photo"
+        draft = session.scalars(select(FormDraft).where(FormDraft.conversation_id == conversation_id)).one()
+        assert draft.sealed is not None
+        yield draft.id, draft.sealed, "form_draft"
         account = session.get_one(Account, account_id)
         assert account.totp_sealed is not None
         yield account.id, account.totp_sealed, "totp"
@@ -290,7 +306,7 @@ def test_the_person_is_everywhere_before_and_nowhere_afterwards(
     assert engine.holds(NAME)
     assert _unsealed(person) == len(person.sealed)
     assert {context for _, _, context in person.sealed} == {
-        "member", "audit", "data_request", "import_change", "totp", "sign_up", "sign_up_photo",
+        "member", "audit", "data_request", "import_change", "totp", "sign_up", "sign_up_photo", "form_draft",
     }  # fmt: skip
     others = _rows_of(neighbour)
     assert all(_rows_of(person)[table] == count for table, count in others.items())

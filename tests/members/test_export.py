@@ -18,8 +18,9 @@ from core.database import engine, unit_of_work
 from knowledge import questions
 from members import consent, export, export_pdf, register, requests, sessions
 from members.access import SYSTEM, Actor, NotVisibleError, Role, actor_of
-from members.models import Account, DataRequest, ImportChange, Member, OneTimeCode, RegisterImport, SignUp
+from members.models import Account, DataRequest, ImportChange, Member, OneTimeCode, RegisterImport
 from members.register import Private
+from members.sign_up_models import SignUp
 from messaging import inbox, outbox
 from messaging.models import Conversation, InboxMessage
 from messaging.reply import Choice, Reply

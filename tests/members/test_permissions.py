@@ -72,7 +72,7 @@ def of(call: Callable[..., Any], *roles: Role, where: str = "object") -> Case:
 def cases() -> dict[str, Case]:
     from members import account_lists, accounts, asking, codes, handling, journal, listing, registration, units
     from members.importing import service as importing
-    from members.signup import in_person, looking, review
+    from members.signup import in_person, looking, review, revoking
     from members.units import changing
 
     read, everywhere = Permission.READ_UNITS, "everywhere"
@@ -189,6 +189,12 @@ def cases() -> dict[str, Case]:
         ),
         "members.signup.review.ask_again": of(
             lambda s, a, t: review.ask_again(s, a, t["sign_up_id"], reason="card_cut"), R, A
+        ),
+        "members.signup.revoking.signed_up": of(lambda s, a, t: revoking.signed_up(s, a), S, A, where="list"),
+        "members.signup.revoking.lately": of(lambda s, a, t: revoking.lately(s, a), S, A, where="list"),
+        "members.signup.revoking.one": of(lambda s, a, t: revoking.one(s, a, t["member_id"]), S, A),
+        "members.signup.revoking.revoke": of(
+            lambda s, a, t: revoking.revoke(s, a, t["member_id"], registered_at=clock.now()), S, A
         ),
         "members.units.changing.create": of(
             lambda s, a, t: units.create(s, a, parent_id=t["unit_id"], name="Mới", kind="Tổ"), A

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from ekyc import drawing, images
 from ekyc.results import FIELDS
 from sotay.cli import app
+from sotay.demo_organisation import not_signed_up
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -155,15 +156,28 @@ def test_cards_are_drawn(tmp_path: Path) -> None:
     assert (code, out, error) == (0, "", f"Đã vẽ 1 thẻ mẫu vào {tmp_path / 'new' / 'cards'}.\n")
     drawn = next(drawing.draw(1, severity=drawing.HARD, seed=2))
     assert (tmp_path / "new" / "cards" / "0001.jpg").read_bytes() == drawn.photo
-    assert run("draw-cards", 1, tmp_path / "flat", "--print")[0] == 0
-    assert sorted(path.name for path in (tmp_path / "flat").iterdir()) == ["0001.png", "truth.jsonl"]
 
 
-def test_cards_that_cannot_be_drawn(tmp_path: Path) -> None:
+def test_cards_of_the_demo_are_drawn_to_print(folder: Path, tmp_path: Path) -> None:
+    code, _, error = run("draw-cards", 1, tmp_path, "--print", "--demo", "--portrait", folder / "face.jpg")
+    assert (code, "đúng cỡ 100 %" in error) == (0, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0001.png", "specimen.pdf", "truth.jsonl"]
+    district, person = next(not_signed_up())
+    fields = json.loads((tmp_path / "truth.jsonl").read_text(encoding="utf-8"))["fields"]
+    assert (fields["card_number"], fields["full_name"], fields["issuer"]) == (person.card_number, person.name, district)
+    assert fields["date_of_birth"] == person.born.isoformat()
+
+
+def test_cards_that_cannot_be_drawn(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     code, _, error = run("draw-cards", 1, tmp_path / "file")
     assert (code, "cannot write" in error) == (1, True)
     code, _, error = run("draw-cards", 1, tmp_path / "out", "--severity", "brutal")
     assert (code, error) == (2, "Không có mức brutal; chọn: easy, medium, hard.\n")
+    code, _, error = run("draw-cards", 999, tmp_path / "out", "--demo")
+    assert (code, "hội viên chưa đăng ký" in error) == (2, True)
+    code, _, error = run("draw-cards", 1, tmp_path / "out", "--portrait", folder / "table.png")
+    assert (code, "đúng một khuôn mặt" in error) == (1, True)
+    assert run("draw-cards", 1, tmp_path / "out", "--portrait", tmp_path / "none.jpg")[0] == 1
     assert run("draw-cards", 0, tmp_path / "out")[0] == 2
     assert run("draw-cards", 1, tmp_path / "out", "--seed", -1)[0] == 2

@@ -21,8 +21,8 @@ from core import clock
 from core.database import unit_of_work
 from ekyc.results import Pose, Reason
 from members import consent, limiting, signup
-from members.models import SignUp, SignUpPhoto
-from members.signup import record
+from members.sign_up_models import SignUp, SignUpPhoto
+from members.signup import record, starting
 from messaging import cookies, inbox
 from sotay.app import create_app
 from web import sign_up, sign_up_words
@@ -241,6 +241,42 @@ def test_without_a_link_the_page_says_where_to_begin(app: Any) -> None:
     assert client.post("/sign-up/stop", data={"csrf": "x"}).headers["Location"] == "/sign-up"
 
 
+def test_a_browser_whose_sign_up_is_gone_is_sent_to_the_conversation(opened: Phone) -> None:
+    with unit_of_work() as work:
+        record.locked(work, opened.sign_up_id).browser_hash = None  # as when other photographs are asked for
+    page = opened.page()
+    assert (page.status_code, page.headers["Cache-Control"]) == (403, "no-store")
+    assert '<h1 id="heading" tabindex="-1">Xem kết quả trong cuộc trò chuyện</h1>' in page.text
+    assert sign_up.NO_LONGER_BOUND in page.text
+    assert sign_up.FIRST not in page.text
+
+
+def test_a_sign_up_whose_time_has_passed_is_shown_as_ended_before_the_job_comes(opened: Phone) -> None:
+    opened.stand("confirm")
+    with clock.fixed(clock.now() + timedelta(minutes=31)):
+        page = opened.page()
+        assert 'data-state="expired"' in page.text
+        assert READ["full_name"] not in page.text
+        assert opened.client.get("/sign-up/status").json() == {"state": "expired"}
+        late = opened.post("card", files={"photo": ("a.jpg", picture())})
+        assert (late.status_code, 'data-state="expired"' in late.text) == (409, True)
+    assert opened.state() == "confirm"
+
+
+def test_elsewhere_the_page_shows_the_number_that_the_conversation_is_to_name(app: Any) -> None:
+    phone = Phone(app, channel="telegram")
+    phone.open()
+    page = phone.page().text
+    [number] = re.findall(r'<span class="unseen">((?:\d ){5}\d)</span>', page)
+    assert f'<span aria-hidden="true">{number[0:6:2]} {number[6::2]}</span>' in page
+    assert ('data-state="number"' in page, 'type="file"' in page) == (True, False)
+    assert phone.post("card", files={"photo": ("a.jpg", picture())}).status_code == 409
+    with unit_of_work() as work:
+        starting.name_number(work, phone.conversation_id, number.replace(" ", ""))
+    page = phone.page().text
+    assert ('data-state="card"' in page, number in page) == (True, False)
+
+
 # Forms
 
 
@@ -288,6 +324,23 @@ def test_a_file_that_is_no_photograph_is_refused_in_words(opened: Phone) -> None
     refused = opened.post("card", files={"photo": ("the.jpg", b"GIF89a")}, headers=JSON)
     assert refused.status_code == 409
     assert "không phải ảnh" in refused.json()["error"]
+    assert opened.state() == "card"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"--x",
+        b"--x\r\nno header\r\n\r\n",
+        b"--x\r\nContent-Disposition: form-data\r\n\r\n1\r\n--x--\r\n",
+        b"\0" * 100,
+    ],
+)
+def test_a_broken_form_is_refused(opened: Phone, body: bytes) -> None:
+    for kind in ("multipart/form-data; boundary=x", "multipart/form-data"):
+        answer = opened.client.post("/sign-up/card", content=body, headers={"Content-Type": kind})
+        assert answer.status_code in (400, 403)
     assert opened.state() == "card"
 
 
@@ -373,8 +426,7 @@ def test_the_challenge_and_its_pictures(opened: Phone) -> None:
 
 def test_a_challenge_cannot_be_begun_at_another_step(opened: Phone) -> None:
     answer = opened.post("challenge", headers=JSON)
-    assert answer.status_code == 409
-    assert answer.json()["error"]
+    assert (answer.status_code, answer.json()) == (409, {"error": ""})
 
 
 def test_a_picture_of_the_face_without_a_camera(opened: Phone) -> None:
@@ -400,6 +452,13 @@ def test_a_step_that_is_over_is_refused_and_the_present_one_shown(opened: Phone)
     answer = opened.post("card", files={"photo": ("a.jpg", picture())})
     assert answer.status_code == 409
     assert 'data-state="review"' in answer.text
+    assert 'role="alert"' not in answer.text
+    again = opened.post("card", files={"photo": ("a.jpg", picture())}, headers=JSON)
+    assert (again.status_code, again.json()) == (409, {"error": ""})
+
+
+RELOADS = {"number": ["10"], "reading": ["3"], "checking": ["3"], "review": ["60"]}
+"""Seconds after which a page without scripts loads itself again."""
 
 
 @pytest.mark.parametrize("state", sign_up_words.STEPS)
@@ -410,11 +469,17 @@ def test_every_state_has_its_page_with_the_equal_way(opened: Phone, state: str) 
     assert f'<h1 id="heading" tabindex="-1">{sign_up_words.STEPS[state][0]}</h1>' in page.text
     living = state in sign_up.LIVING
     assert ("Dừng và xóa ảnh" in page.text, "bí thư" in page.text) == (living, state != "accepted")
-    assert ('http-equiv="refresh"' in page.text) == (state in sign_up.WAITING)
+    assert re.findall(r'<noscript><meta http-equiv="refresh" content="(\d+)', page.text) == RELOADS.get(state, [])
     assert ("data-camera" in page.text) == (state in ("card", "selfie"))
 
 
 # What is said and what is allowed
+
+
+@pytest.mark.parametrize("step", sign_up.FORMS)
+def test_the_address_of_a_form_leads_to_the_step_when_it_is_opened_again(opened: Phone, step: str) -> None:
+    answer = opened.client.get(f"/sign-up/{step}")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-up")
 
 
 def test_every_reason_has_its_words() -> None:
@@ -427,6 +492,7 @@ def test_every_reason_has_its_words() -> None:
     assert sign_up_words.advice("selfie", ["flat", "still", "changed_face"]) == sign_up_words.advice(
         "selfie", ["still"]
     )
+    assert sign_up_words.advice("card", ["glare", "field_doubtful"]) == sign_up_words.advice("card", ["glare"])
     assert set(sign_up_words.POSE_WORDS) == set(Pose)
     assert set(sign_up_words.FIELD_LABELS) == set(READ)
 

@@ -14,16 +14,21 @@
   var MAX_BYTES = 16000000; // as the server
   var BACKOFF = [1000, 2000, 4000, 8000, 15000]; // milliseconds, as all times below
   var SEND_TIMEOUT = 90000;
-  var POLL_EVERY = 1000;
+  var POLL = { // while a machine works, and while a person looks: [first wait, longest wait], each wait 1.5 times the one before
+    number: [2000, 10000],
+    reading: [1000, 15000],
+    checking: [1000, 15000],
+    review: [5000, 60000]
+  };
   var LOOK_EVERY = 200;
   var STEADY = 5; // looks in a row that find nothing to mend, then the shutter goes by itself
   var LEAD = 1000; // from the words to the first picture: people need to hear and begin to turn
   var BETWEEN = 400;
   var LOOK_WIDTH = 240; // pixels of the small picture that is looked at
+  var FULL = "Máy đầy bộ nhớ nên chưa chụp được. Đóng bớt ứng dụng rồi bấm nút để chụp lại.";
 
   var main = document.getElementById("noi-dung");
   var stream = null;
-  var opened = ""; // which camera was open last: it opens by itself when the same step comes again
   var run = 0; // whatever belongs to an earlier step ends when this number has moved on
 
   function root() {
@@ -47,23 +52,56 @@
 
   // ------------------------------------------------------------------------------------------------- the network
 
-  /** Send a form until it is taken; the pictures stay in memory meanwhile. done(content, refusal in words or ""). */
+  /** Ask where the sign-up stands: done(its state, "none" where this browser has none), or failed(). */
+  function ask(done, failed) {
+    var request = new XMLHttpRequest();
+    request.open("GET", PAGE + "/status");
+    request.timeout = 10000;
+    request.onload = function () {
+      var state = "";
+      try {
+        state = request.status === 403 ? "none" : request.status === 200 ? JSON.parse(request.responseText).state : "";
+      } catch (error) {
+        state = "";
+      }
+      if (state) done(state);
+      else failed();
+    };
+    request.onerror = failed;
+    request.ontimeout = failed;
+    request.send();
+  }
+
+  /**
+   * Send a form until it is taken; the pictures stay in memory meanwhile. done(content, refusal in words or "").
+   * What was taken although the answer was lost is not sent twice: the step has changed by then.
+   */
   function send(path, form, done, words) {
     var mine = run;
     var tries = 0;
     var waiting = null;
+    var state = root().getAttribute("data-state");
 
     function again() {
       if (mine !== run) return;
       tell(navigator.onLine === false ? "Mất mạng. Ảnh vẫn ở trong máy, có mạng sẽ tự gửi lại." : "Chưa gửi được, đang thử lại…");
-      waiting = setTimeout(attempt, BACKOFF[Math.min(tries, BACKOFF.length - 1)]);
+      waiting = setTimeout(once, BACKOFF[Math.min(tries, BACKOFF.length - 1)]);
       tries += 1;
+    }
+
+    function once() {
+      if (mine !== run) return;
+      clearTimeout(waiting);
+      waiting = null;
+      ask(function (now) {
+        if (mine !== run) return;
+        if (now === state) attempt();
+        else show("");
+      }, again);
     }
 
     function attempt() {
       if (mine !== run) return;
-      clearTimeout(waiting);
-      waiting = null;
       var request = new XMLHttpRequest();
       request.open("POST", PAGE + path);
       request.timeout = SEND_TIMEOUT;
@@ -88,7 +126,7 @@
           content = {};
         }
         var refusal = content.error && (content.error.message || content.error);
-        if (status >= 400 && !refusal) refusal = "Chưa gửi được. Xin tải lại trang rồi làm lại.";
+        if (status >= 400 && status !== 409 && !refusal) refusal = "Chưa gửi được. Xin tải lại trang rồi làm lại.";
         done(content, refusal || "");
       };
       request.send(form);
@@ -96,7 +134,7 @@
 
     window.addEventListener("online", function retry() {
       if (mine !== run) window.removeEventListener("online", retry);
-      else if (waiting) attempt();
+      else if (waiting) once();
     });
     attempt();
   }
@@ -153,8 +191,8 @@
   function enter(refusal) {
     run += 1;
     var state = root().getAttribute("data-state");
-    if (refusal) warn(refusal);
-    if (state === "reading" || state === "checking") wait(state);
+    if (refusal && state !== "none") warn(refusal);
+    if (POLL[state]) wait(state);
     else if (find("[data-camera]")) offerCamera(find("[data-camera]"));
     else release();
     var forms = main.querySelectorAll("form");
@@ -177,9 +215,24 @@
     heading.parentNode.insertBefore(box, heading.nextSibling);
   }
 
+  /** A large button with our own words in the place of the browser's, which may speak another language; the name of what was chosen. */
+  function pick(element, input) {
+    var label = element.querySelector(".pick");
+    var name = element.querySelector(".picked");
+    label.hidden = false;
+    input.classList.add("unseen");
+    input.addEventListener("change", function () {
+      var chosen = input.files.length > 0;
+      name.hidden = !chosen;
+      say(name, chosen ? "Đã chọn: " + input.files[0].name : "");
+    });
+  }
+
   /** A form without a reload: files are made smaller first, and sent again when the network is lost. */
   function takeOver(element) {
     var pressed = null;
+    var input = element.querySelector('input[type="file"]');
+    if (input) pick(element, input);
     var buttons = element.querySelectorAll("button");
     for (var index = 0; index < buttons.length; index += 1) {
       buttons[index].addEventListener("click", function (event) {
@@ -192,7 +245,6 @@
       element.setAttribute("data-sent", "yes");
       var path = element.getAttribute("action").slice(PAGE.length);
       var content = form();
-      var input = element.querySelector('input[type="file"]');
       if (pressed && pressed.name) content.append(pressed.name, pressed.value);
       if (!input) {
         send(path, content, answered, "Đang gửi…");
@@ -210,41 +262,47 @@
     });
   }
 
+  /** Wait for the state that follows: seldomer and seldomer, and not at all while nobody looks at the page. */
   function wait(state) {
     var mine = run;
     var began = Date.now();
     var words = find("[data-waiting]");
-    function ask() {
+    var pause = POLL[state][0];
+    var planned = null;
+
+    release();
+    function plan(milliseconds) {
+      clearTimeout(planned);
+      planned = setTimeout(look, milliseconds);
+    }
+    function look() {
+      planned = null;
+      if (mine !== run || document.hidden) return;
+      ask(answer, lost);
+    }
+    function answer(now) {
       if (mine !== run) return;
-      var request = new XMLHttpRequest();
-      request.open("GET", PAGE + "/status");
-      request.timeout = 10000;
-      request.onload = function () {
-        if (mine !== run) return;
-        var now = state;
-        try {
-          now = request.status === 200 ? JSON.parse(request.responseText).state : request.status === 403 ? "none" : state;
-        } catch (error) {
-          now = state;
-        }
-        if (now !== state) return show("");
-        var seconds = (Date.now() - began) / 1000;
-        if (seconds > 60) {
-          say(words, "Lâu hơn thường lệ. Có thể đóng trang này rồi mở lại sau, không mất gì.");
-        } else if (seconds > 12) {
-          say(words, "Vẫn đang làm, xin đợi thêm một chút…");
-        }
-        setTimeout(ask, POLL_EVERY);
-      };
-      request.onerror = lost;
-      request.ontimeout = lost;
-      request.send();
+      if (now !== state) return show("");
+      var seconds = (Date.now() - began) / 1000;
+      if (words && seconds > 60) {
+        say(words, "Lâu hơn thường lệ. Có thể đóng trang này rồi mở lại sau, không mất gì.");
+      } else if (words && seconds > 12) {
+        say(words, "Vẫn đang làm, xin đợi thêm một chút…");
+      }
+      plan(pause);
+      pause = Math.min(1.5 * pause, POLL[state][1]);
     }
     function lost() {
-      say(words, "Mất mạng. Có mạng lại trang sẽ tự tiếp tục.");
-      setTimeout(ask, 2 * POLL_EVERY);
+      if (mine !== run) return;
+      if (words) say(words, "Mất mạng. Có mạng lại trang sẽ tự tiếp tục.");
+      plan(Math.max(pause, 2000));
+      pause = Math.min(1.5 * pause, POLL[state][1]);
     }
-    setTimeout(ask, POLL_EVERY);
+    document.addEventListener("visibilitychange", function seen() {
+      if (mine !== run) document.removeEventListener("visibilitychange", seen);
+      else if (!document.hidden && planned === null) plan(500);
+    });
+    plan(pause);
   }
 
   // -------------------------------------------------------------------------------------------------- the camera
@@ -265,8 +323,7 @@
     box.querySelector("[data-open]").addEventListener("click", function () {
       openCamera(box, kind);
     });
-    if (kind === opened && kind === "card") openCamera(box, kind);
-    else release();
+    release(); // also where a picture has to be taken again: the advice is read first, the shutter goes by itself soon enough
   }
 
   function trouble(words) {
@@ -316,7 +373,6 @@
           return;
         }
         stream = given;
-        opened = kind;
         button.disabled = false;
         box.querySelector(".before").hidden = true;
         box.querySelector(".shooting").hidden = false;
@@ -483,6 +539,7 @@
     var view = box.querySelector(".view");
     var guide = box.querySelector(".guide");
     var good = 0;
+    var pressed = false;
     var before = null;
     var shown = "";
     var since = 0;
@@ -499,6 +556,7 @@
     function look() {
       if (mine !== run) return;
       if (video.videoWidth) {
+        if (pressed) return shoot();
         var grey = greyOf(drawn(video, visible(video), LOOK_WIDTH));
         var words = advice(video, grey, before);
         before = grey;
@@ -511,12 +569,15 @@
     }
 
     function shoot() {
-      if (mine !== run || !video.videoWidth) return;
+      if (mine !== run) return;
+      pressed = true; // before the camera's first picture, too: it is taken as soon as there is one
+      if (!video.videoWidth) return;
       run += 1;
       var part = visible(video);
       var longest = Math.max(part.width, part.height);
       drawn(video, part, part.width * Math.min(1, CARD_LONGEST / longest)).toBlob(
         function (picture) {
+          if (!picture) return closed(box, FULL);
           video.pause();
           say(guide, "Đã chụp.");
           var content = form();
@@ -550,7 +611,7 @@
         return;
       }
       send("/challenge", form(), function (content, refusal) {
-        if (refusal || !content.poses.length) {
+        if (refusal || !content.poses || !content.poses.length) {
           show(refusal); // no poses: all takes are used, a person looks at it now
           return;
         }
@@ -569,7 +630,11 @@
       function next() {
         if (mine !== run) return;
         if (number === poses.length) {
-          finish(taken);
+          var packed = taken.every(function (one) {
+            return one.picture;
+          });
+          if (packed) finish(taken);
+          else setTimeout(next, 100);
           return;
         }
         var pose = poses[number];
@@ -588,9 +653,12 @@
           next();
           return;
         }
+        var one = { pose: pose, picture: null };
+        taken.push(one); // in the order taken, however long an old phone needs to pack one
         drawn(video, visible(video), FACE_WIDTH).toBlob(
           function (picture) {
-            taken.push({ pose: pose, picture: picture });
+            if (picture) one.picture = picture;
+            else if (mine === run) closed(box, FULL);
           },
           "image/jpeg",
           0.85

@@ -61,7 +61,8 @@ def upgrade() -> None:
         sa.Column("photos_due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("photos_erased_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "state in ('card', 'reading', 'confirm', 'selfie', 'checking', 'review', 'accepted', 'rejected', 'stopped', 'expired')",
+            "state in ('number', 'card', 'reading', 'confirm', 'selfie', 'checking', 'review', 'accepted', 'rejected', "
+            "'stopped', 'expired')",
             name=op.f("ck_sign_up_state"),
         ),
         sa.ForeignKeyConstraint(
@@ -87,7 +88,7 @@ def upgrade() -> None:
         "sign_up",
         ["conversation_id"],
         unique=True,
-        postgresql_where="state in ('card', 'reading', 'confirm', 'selfie', 'checking', 'review')",
+        postgresql_where="state in ('number', 'card', 'reading', 'confirm', 'selfie', 'checking', 'review')",
     )
     op.create_index(op.f("ix_sign_up_member_id"), "sign_up", ["member_id"], unique=False)
     op.create_index(

@@ -22,8 +22,9 @@ from core.database import unit_of_work
 from ekyc import images
 from members import consent, erasure, register, signup
 from members.access import SYSTEM, Actor
-from members.models import Member, SignUp, SignUpPhoto
-from members.signup import forgetting, outcome, record, tasks
+from members.models import Member
+from members.sign_up_models import SignUp, SignUpPhoto
+from members.signup import forgetting, outcome, record, tasks, words
 from messaging import clearing, inbox
 from messaging import forgetting as conversations
 from sotay import backup
@@ -269,10 +270,22 @@ def test_an_erased_member_is_in_no_sign_up_any_more_wherever_it_began(eyes: Eyes
     assert (own.state, foreign.state) == ("accepted", "review")
     with unit_of_work() as session:
         erasure.erase(session, member_id)
-    assert (foreign.state, foreign.photos, foreign.has_key, foreign.row.member_id) == ("stopped", [], False, None)
+    assert (foreign.state, foreign.photos, foreign.has_key, foreign.row.member_id) == ("rejected", [], False, None)
     assert own.row.member_id is None
     with unit_of_work() as session:
         assert crypto.keys_of(session, [own.sign_up_id, foreign.sign_up_id]) == {}
+
+
+@pytest.mark.parametrize("ending", [person_erased, consent_withdrawn, rejected])
+def test_who_waits_elsewhere_with_the_card_gets_a_no_like_any_other(
+    ending: Ending, eyes: Eyes, member_id: uuid.UUID, reviewer: Actor
+) -> None:
+    walk = Walk(eyes)
+    ending(walk, member_id, reviewer)
+    assert (walk.state, walk.row.reasons == ["other_person"]) == ("rejected", ending is rejected)
+    assert walk.heard()[1:] == [words.rejected().text]
+    with unit_of_work() as session:
+        assert signup.progress(session, walk.sign_up_id).reasons == ()
 
 
 def test_erasing_twice_is_erasing_once(eyes: Eyes) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from threading import Barrier
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -18,13 +19,15 @@ from core.database import unit_of_work
 from ekyc import images
 from members import accounts, codes, register, sessions
 from members.access import SYSTEM, Actor, NotVisibleError, Role, actor_of
-from members.models import Account, Member, SignUp, SignUpReview
+from members.models import Account, Member
 from members.particulars import Private
+from members.sign_up_models import SignUp, SignUpReview
 from members.signup import beside, looking, record, review, words
 from members.signup.review import DecidedError, ReviewError
 from messaging import inbox
 from tests.people import Units, make_account, make_units
 from tests.sign_ups import make_waiting, photo_ids, picture, state_of
+from tests.walking import said_in
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -462,6 +465,39 @@ def test_another_person_chosen_with_an_account_needs_two_new_acceptances(world: 
     assert _verdicts(sign_up) == []
     assert _accept(world.whole, sign_up) is False
     assert _state(sign_up) == "review"
+
+
+def test_the_holder_hears_when_the_card_chosen_is_theirs(world: World) -> None:
+    with unit_of_work() as session:
+        talk = inbox.open_conversation(session, channel="web", external_id="máy của Sen").id
+        account = accounts.make_member_account(session, session.get_one(Member, world.sen))
+        sessions.start_member(session, account, conversation_id=talk, channel="web", device="x")
+    sign_up = _make(world)
+    with unit_of_work() as session:
+        review.choose_member(session, world.whole, sign_up, world.sen)
+    assert [words[:46] for words in said_in(talk)] == ["Có người vừa dùng thẻ của đồng chí để đăng ký "]
+    with unit_of_work() as session:
+        mo = accounts.make_member_account(session, session.get_one(Member, world.mo))
+        other = inbox.open_conversation(session, channel="web", external_id="máy của Mơ").id
+        sessions.start_member(session, mo, conversation_id=other, channel="web", device="x")
+    another = _make(world, world.mo)  # an account that was made while it waited
+    _seen(world.here, another)
+    assert len(said_in(other)) == 1
+    _seen(world.here, another)
+    assert len(said_in(other)) == 1
+
+
+@pytest.mark.parametrize("values", [{"face": False}, {"live": False}])
+def test_without_a_face_taken_live_only_another_proof_accepts(world: World, values: dict[str, Any]) -> None:
+    sign_up = _make(world, world.mo, **values)
+    seen = _seen(world.here, sign_up)
+    for reason in ("same_person", "register_outdated"):
+        with pytest.raises(ReviewError, match="Không có ảnh khuôn mặt chụp trực tiếp"), unit_of_work() as session:
+            review.accept(session, world.here, sign_up, reason=reason, seen=seen)
+    assert (_state(sign_up), _verdicts(sign_up)) == ("review", [])
+    assert list(review.accept_reasons(live=values.get("live"))) == ["confirmed_otherwise"]
+    with unit_of_work() as session:
+        assert review.accept(session, world.here, sign_up, reason="confirmed_otherwise", seen=seen)
 
 
 # Not one's own

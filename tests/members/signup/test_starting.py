@@ -14,7 +14,8 @@ from core import clock, crypto
 from core.audit import AuditEntry
 from core.database import unit_of_work
 from members import accounts, consent, sessions, signup
-from members.models import ConsentText, Member, SignUp
+from members.models import ConsentText, Member
+from members.sign_up_models import SignUp
 from members.signup.words import AlreadySignedInError, SignUpError, TooManyTriesError, UnderReviewError
 from messaging import inbox
 from tests.people import make_units
@@ -180,6 +181,39 @@ def test_one_whose_time_has_passed_is_no_longer_under_way(walk: Walk) -> None:
     with unit_of_work() as session:
         assert session.get_one(SignUp, old.id).state == "expired"
         assert session.get(crypto.DataKey, old.id) is None
+
+
+def test_who_comes_back_late_hears_that_the_photographs_are_gone(walk: Walk) -> None:
+    with clock.fixed(NOW):
+        walk.open().card()
+    with clock.fixed(NOW + timedelta(minutes=30)):
+        walk.begin("later")
+    [words] = walk.heard()
+    assert words.startswith("Lần đăng ký này đã hết hạn, ảnh đã gửi được xóa.")
+    with unit_of_work() as session:
+        assert session.scalar(select(func.count()).where(AuditEntry.action == "sign_up.expired")) == 1
+
+
+def test_links_do_not_keep_photographs_longer_than_a_day(walk: Walk) -> None:
+    with clock.fixed(NOW):
+        walk.open().card()
+    for turn in range(1, 101):
+        with clock.fixed(NOW + timedelta(minutes=29 * turn)), unit_of_work() as session:
+            if signup.standing(session, walk.conversation_id) is None:
+                break
+            signup.new_link(session, walk.conversation_id)
+    row = walk.row
+    assert NOW + timedelta(hours=23) < row.photos_due_at <= NOW + timedelta(hours=24)
+    assert row.link_expires_at <= row.photos_due_at
+
+
+def test_a_message_handled_again_after_its_time_begins_anew(walk: Walk) -> None:
+    with clock.fixed(NOW):
+        old = walk.begin("m1").sign_up_id
+    with clock.fixed(NOW + timedelta(minutes=31)):
+        assert walk.begin("m1").sign_up_id != old
+    with unit_of_work() as session:
+        assert session.get_one(SignUp, old).state == "expired"
 
 
 def test_the_channel_is_that_of_the_conversation(walk: Walk) -> None:

@@ -16,10 +16,11 @@ from core import clock
 from core.database import unit_of_work
 from ekyc.images import MAX_BYTES, UnreadableImageError
 from ekyc.results import FIELDS, ChallengeResult, Pose, Reason
-from members import accounts, register, sessions, signup
+from members import accounts, erasure, register, sessions, signup
+from members.access import Actor
 from members.limiting import attempts
 from members.models import Member
-from members.signup import steps, tasks
+from members.signup import outcome, record, steps, tasks
 from members.signup.record import StepError
 from members.signup.words import ChallengeLateError, SignUpError, TooManyTriesError
 from messaging import cookies, inbox
@@ -208,7 +209,76 @@ def test_a_photograph_replaced_while_it_is_read_is_not_judged(walk: Walk, eyes: 
     assert (walk.state, walk.photos) == ("reading", [("card", 2)])
 
 
+@pytest.mark.parametrize("end", ["stopped", "forgotten", "late"])
+def test_what_ends_while_a_card_is_read_has_ended(walk: Walk, eyes: Eyes, end: str) -> None:
+    walk.open().send_card()
+    read = eyes.read_card
+
+    def meanwhile(image: Any) -> Any:
+        if end == "late":
+            with clock.fixed(datetime.now(UTC) + timedelta(hours=25)):
+                tasks.expire(0)
+        else:
+            with unit_of_work() as session:
+                if end == "stopped":
+                    assert signup.stop(session, walk.conversation_id)
+                else:
+                    erasure.forget_conversation(session, walk.conversation_id)
+        return read(image)
+
+    eyes.read_card = meanwhile  # type: ignore[method-assign]
+    tasks.read_card(str(walk.sign_up_id))
+    tasks.read_card(str(walk.sign_up_id))
+    assert walk.state == ("expired" if end == "late" else "stopped")
+    assert (walk.photos, walk.has_key, walk.row.sealed) == ([], False, None)
+
+
+def test_a_job_of_an_earlier_photograph_never_speaks_for_a_later_one(
+    walk: Walk, eyes: Eyes, reviewer: Actor, units: Units
+) -> None:
+    """A worker that stood still while its card came to a person, who asked for another one: the count of takes is the same."""
+    walk.talk().open().send_card()
+    read = eyes.read_card
+
+    def slow(image: Any) -> Any:
+        eyes.read_card = read  # type: ignore[method-assign]
+        tasks.give_up(str(walk.sign_up_id))
+        with unit_of_work() as session:
+            outcome.ask_again(session, record.locked(session, walk.sign_up_id), reason="card_unclear", by=reviewer)
+        walk.send_card()
+        return read(image)
+
+    eyes.read_card = slow  # type: ignore[method-assign]
+    tasks.read_card(str(walk.sign_up_id))
+    assert (walk.row.card_takes, walk.state, walk.known.reading) == (1, "reading", None)
+
+
 # The face
+
+
+@pytest.mark.parametrize("number", ["12345678", "99999999"])
+def test_a_card_is_tried_six_times_a_day_in_all_conversations_known_or_not(
+    walk: Walk, eyes: Eyes, number: str, member_id: uuid.UUID
+) -> None:
+    eyes.printed["card_number"] = number
+    eyes.challenge = ChallengeResult("retake", ("pose_not_seen",))
+    for printed in (number, f"{number[:2]}.{number[2:]}"):  # as a plugged-in vendor may write it
+        eyes.printed["card_number"] = printed
+        other = Walk(eyes).to_selfie()
+        for _ in range(3):
+            with unit_of_work() as session:
+                signup.begin_challenge(session, other.sign_up_id)
+                record.locked(session, other.sign_up_id).poses_at = clock.now() - timedelta(minutes=10)
+    eyes.challenge = ChallengeResult("live")
+    walk.to_selfie()
+    with unit_of_work() as session:
+        assert signup.begin_challenge(session, walk.sign_up_id) == ()
+    assert (walk.state, walk.row.reasons) == ("review", ["many_tries"])
+    assert walk.progress.reasons == ()
+    eyes.printed["card_number"] = "11111111"
+    third = Walk(eyes).to_selfie()
+    with unit_of_work() as session:
+        assert len(signup.begin_challenge(session, third.sign_up_id)) == 3
 
 
 def test_the_challenge_is_the_same_until_its_time_is_over(walk: Walk) -> None:

@@ -18,7 +18,8 @@ from core.settings import settings
 from ekyc.results import FIELDS, ChallengeResult, MatchResult
 from members import accounts, consent, register, sessions
 from members.access import SYSTEM, Actor
-from members.models import Account, ConsentText, Member, SignIn, SignUp
+from members.models import Account, ConsentText, Member, SignIn
+from members.sign_up_models import SignUp
 from members.signup import outcome, record, tasks
 from members.signup.outcome import AlreadyUsedError, OutcomeError
 from sotay import worker
@@ -126,7 +127,7 @@ def test_a_text_replaced_meanwhile_is_recorded_as_it_was_agreed_to(
     assert walk.state == "accepted"
     with unit_of_work() as session:
         given = [(event.purpose, event.version) for event in consent.history(session, member_id)]
-        assert given == [("sign_up", 1), ("account", 1)]
+        assert given == [("sign_up", 2), ("account", 1)]
         assert not consent.has_given(session, member_id)  # asked anew at the next sign-in
         assert session.scalar(select(func.count()).select_from(ConsentText)) == 3
 
@@ -303,6 +304,40 @@ def test_when_two_people_agreed_the_account_moves_and_the_old_device_hears(
 
 
 # What people decide
+
+
+def test_where_it_is_set_a_person_decides_although_everything_fits(
+    walk: Walk, member_id: uuid.UUID, reviewer: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOTAY_SIGN_UP_ACCEPTED_BY", "person")
+    settings.cache_clear()
+    try:
+        walk.whole()
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+    assert (walk.state, walk.row.reasons) == ("review", ["by_setting"])
+    assert [words[: len(REVIEWED)] for words in walk.heard()] == [REVIEWED]
+    assert signed_in(walk.conversation_id) is None
+    with unit_of_work() as session:
+        outcome.accept(session, record.locked(session, walk.sign_up_id), by=reviewer)
+    assert signed_in(walk.conversation_id) == member_id
+
+
+@pytest.mark.parametrize("purpose", ["sign_up", "account"])
+def test_a_consent_taken_back_since_is_none(
+    walk: Walk, eyes: Eyes, member_id: uuid.UUID, reviewer: Actor, purpose: str
+) -> None:
+    used(member_id, eyes)
+    walk.to_selfie().send_face()  # nobody knows yet whose it is
+    with unit_of_work() as session:
+        consent.withdraw(session, member_id, purpose=purpose, channel="web")
+    tasks.check_selfie(str(walk.sign_up_id))
+    assert walk.state == "review"
+    with pytest.raises(OutcomeError, match="đã rút lại đồng ý"), unit_of_work() as session:
+        outcome.accept(session, record.locked(session, walk.sign_up_id), by=reviewer)
+    with unit_of_work() as session:
+        assert not consent.has_given(session, member_id, purpose)
 
 
 def test_a_machine_never_gives_an_account_to_a_second_person(

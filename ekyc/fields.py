@@ -7,7 +7,7 @@ below it. Home town and issuer may run on in the next line.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,11 +15,14 @@ from rapidfuzz.distance import Levenshtein
 
 from core.text import nfc
 from ekyc.ocr.base import Box, Word
+from ekyc.results import FIELDS
 from ekyc.templates import OTHER, Template, plain
 from ekyc.values import DASHES, Value, around, read_value
 
 RUNS_ON = ("home_town", "issuer")
 """Fields whose value may take two lines."""
+TEXTS = ("full_name", "home_town", "issuer")
+"""Fields whose value begins with a capital."""
 LONGEST_LABEL = 7
 """Words."""
 _CUT = re.compile(r"(?<=:)(?=[^\s:])|(?<=[^\W\d_]{2})(?=\d{2})|(?<=\d{4})(?=[^\W\d_]{2})")
@@ -34,6 +37,8 @@ class Found:
     places: dict[str, tuple[Box, ...]] = field(default_factory=dict)
     spans: dict[str, Box] = field(default_factory=dict)
     """The whole of the line on which a value stands, from its label to the next one."""
+    scores: dict[str, float] = field(default_factory=dict)
+    """How sure each label is; to compare views."""
     labels: int = 0
     """How many different fields have a label on the card."""
 
@@ -47,13 +52,28 @@ class _Label:
     score: float
 
 
-def find(words: Sequence[Word], template: Template, width: int) -> Found:
-    """The values that the labels of *template* point to among the *words* of a picture *width* pixels wide."""
-    lines = rows(words)
+def find(
+    words: Sequence[Word],
+    template: Template,
+    width: int,
+    *,
+    missing: Collection[str] = FIELDS,
+    taken_up: Sequence[Box] = (),
+    least: float = 1.0,
+) -> Found:
+    """The values that the labels of *template* point to among the *words* of a picture *width* pixels wide.
+
+    *least* below 1: the fields *missing* are looked for by labels as little alike as that, where a value stands by them; words
+    in the boxes *taken_up* are left out.
+    """
+    lines = rows([word for word in words if not inside(word.box, taken_up)] if taken_up else words)
     if not lines:
         return Found()
     height = typical_height(words)
-    labels = _labels(lines, template, height)
+    if least < 1 and len(taken_up) >= 3:  # the heading is no label
+        top = min(box[1] for box in taken_up) - 2.2 * height
+        lines = [line for line in lines if line[0].middle > top]
+    labels = _labels(lines, template, height, missing, least)
     found: dict[str, Value] = {}
     places: dict[str, tuple[Box, ...]] = {}
     spans: dict[str, Box] = {}
@@ -61,8 +81,12 @@ def find(words: Sequence[Word], template: Template, width: int) -> Found:
     for label in labels:
         if label.field == OTHER:
             continue
-        place, span, taken = _value_words(label, labels, lines, height, width)
+        place, span, taken = _value_words(label, labels, lines, height, width, template)
+        if label.field not in missing:
+            continue
         value = read_value(label.field, taken, template)
+        if least < 1 and (value is None or like_label(value.text, template)):
+            continue
         # A label may be printed twice (a title, a note): the one with a value that can be read counts.
         worth = label.score + (10 if value else 0)
         if worth > scores.get(label.field, -1):
@@ -72,7 +96,38 @@ def find(words: Sequence[Word], template: Template, width: int) -> Found:
             found.pop(label.field, None)
             if value:
                 found[label.field] = value
-    return Found(found, places, spans, len(places))
+    return Found(found, places, spans, scores, len(places))
+
+
+def _begins_label(words: Sequence[Word], template: Template) -> bool:
+    """Whether *words* look like a label that was not recognised: unlike a name, its second word is small."""
+    if len(words) > 1 and words[1].text[0].isupper():
+        return False
+    together = ""
+    for word in words[:LONGEST_LABEL]:
+        together += plain(word.text)
+        if len(together) < 4:
+            continue
+        for label in template.labels:
+            if len(label) < 5:
+                continue
+            if Levenshtein.normalized_similarity(label, together) >= 0.75 or (
+                len(together) >= 5 and label.startswith(together)
+            ):
+                return True
+    return False
+
+
+def inside(box: Box, boxes: Sequence[Box]) -> bool:
+    """Whether the middle of *box* lies in one of *boxes*."""
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return any(left <= x <= right and top <= y <= bottom for left, top, right, bottom in boxes)
+
+
+def like_label(text: str, template: Template) -> bool:
+    """Whether *text* may be a label rather than a value."""
+    written = plain(text)
+    return any(Levenshtein.normalized_similarity(label, written) >= 0.6 for label in template.labels)
 
 
 def typical_height(words: Sequence[Word]) -> float:
@@ -123,7 +178,9 @@ def _pieces(word: Word) -> Iterator[Word]:
             yield Word(nfc(part), box, word.confidence)
 
 
-def _labels(lines: list[list[Word]], template: Template, height: float) -> list[_Label]:
+def _labels(
+    lines: list[list[Word]], template: Template, height: float, missing: Collection[str], least: float
+) -> list[_Label]:
     """Labels in reading order, none overlapping another; the longer and more alike one is kept."""
     candidates: list[_Label] = []
     for index, line in enumerate(lines):
@@ -136,6 +193,8 @@ def _labels(lines: list[list[Word]], template: Template, height: float) -> list[
                 together += folded[last]
                 if together and folded[last] and folded[first]:
                     candidates += _match(together, line, index, first, last, template, height)
+                    if least < 1:
+                        candidates += _guess(together, line, index, first, last, template, height, missing, least)
                 if line[last].text.endswith(":"):
                     break
     chosen: list[_Label] = []
@@ -165,8 +224,31 @@ def _match(
         yield _Label(index, first, last, wanted, len(text) * (alike - 0.5) + 1.5 * colon + 0.5 * starts)
 
 
+def _guess(
+    together: str,
+    line: list[Word],
+    index: int,
+    first: int,
+    last: int,
+    template: Template,
+    height: float,
+    missing: Collection[str],
+    least: float,
+) -> Iterator[_Label]:
+    """A label of which little more than half was made out, or less: the nearest of all, unless it was read for certain."""
+    starts = first == 0 or line[first].box[0] - line[first - 1].box[2] > 0.8 * height
+    if not starts or len(together) < 4:
+        return
+    alike, field = max(
+        (Levenshtein.normalized_similarity(text, together), field) for text, field in template.labels.items()
+    )
+    sure = float(np.mean([word.confidence for word in line[first : last + 1]]))
+    if alike >= least and field in missing and (sure < 0.9 or alike >= 0.7):
+        yield _Label(index, first, last, field, len(together) * (alike - 0.5) * 0.5)
+
+
 def _value_words(
-    label: _Label, labels: list[_Label], lines: list[list[Word]], height: float, width: int
+    label: _Label, labels: list[_Label], lines: list[list[Word]], height: float, width: int, template: Template
 ) -> tuple[tuple[Box, ...], Box, list[list[Word]]]:
     """Where the value of *label* stands (a box a line), the span of its first line, and its words, line by line."""
     line = lines[label.line]
@@ -174,16 +256,22 @@ def _value_words(
     following = next((one for one in labels if one.line == label.line and one.first > label.last), None)
     end = following.first if following else len(line)
     border = line[following.first].box[0] - round(0.3 * height) if following else width
-    same = _until_gap(line[label.last + 1 : end], height)
+    after = label.last + 1
+    for next_ in range(after, min(after + 2, end)):
+        if line[next_].text.endswith(":") and not any(c.isdigit() for c in line[next_].text):
+            after = next_ + 1  # the rest of the label, read badly
+    while label.field in TEXTS and after < end and _small(line[after]):
+        after += 1
+    same = until_gap(line[after:end], height)
     if (
         same
-        and same[0].box[0] - line[label.last].box[2] > 3.5 * height
+        and same[0].box[0] - line[after - 1].box[2] > 3.5 * height
         and (under := _below(label.line, head, border, labels, lines, height))
         and abs(under[1][0].box[0] - head.box[0]) < height
         and under[1][0].box[1] - head.box[3] < 1.2 * height
     ):
         same = []  # a caption far to the right belongs to the portrait: the value stands right under its label
-    start = line[label.last].box[2]
+    start = line[after - 1].box[2]
     place: Box = (start + round(0.1 * height), head.box[1], border, head.box[3])
     taken = [same] if same else []
     if not same:
@@ -196,13 +284,19 @@ def _value_words(
     else:
         at = label.line
     if label.field in RUNS_ON and taken:
-        taken += _continued(at, head, taken[0], border, labels, lines, height)
+        taken += _continued(at, head, taken[0], border, labels, lines, height, template)
     boxes = tuple(around(words) for words in taken)
     span = (start, boxes[0][1], border, boxes[0][3]) if boxes else place
     return (boxes or (place,), span, taken)
 
 
-def _until_gap(words: list[Word], height: float) -> list[Word]:
+def _small(word: Word) -> bool:
+    """Whether *word* is a short one in small letters: no name, place or title begins so, the rest of a label does."""
+    letters = word.text.strip(".,:;'\"-“”‘’")
+    return 0 < len(letters) <= 4 and letters[0].islower()
+
+
+def until_gap(words: list[Word], height: float) -> list[Word]:
     """Words up to a gap that separates columns; marks without letters at the edges left out."""
     kept: list[Word] = []
     for word in words:
@@ -232,7 +326,16 @@ def _below(
             return None
         if _labelled(index, words, labels, lines):
             return None
-        kept = _until_gap(words, height)
+        place = next(n for n, word in enumerate(line) if word is words[0])
+        while (
+            place
+            and words[0].box[0] - line[place - 1].box[2] < height
+            and any(c.isalpha() for c in line[place - 1].text)
+            and not _labelled(index, [line[place - 1]], labels, lines)
+        ):
+            place -= 1  # the label's first word was not read: the value begins before what is left of it
+            words.insert(0, line[place])
+        kept = until_gap(words, height)
         return (index, kept) if kept else None
     return None
 
@@ -247,11 +350,18 @@ def _labelled(index: int, words: list[Word], labels: list[_Label], lines: list[l
 
 
 def _continued(
-    at: int, head: Word, value: list[Word], border: int, labels: list[_Label], lines: list[list[Word]], height: float
+    at: int,
+    head: Word,
+    value: list[Word],
+    border: int,
+    labels: list[_Label],
+    lines: list[list[Word]],
+    height: float,
+    template: Template,
 ) -> list[list[Word]]:
     """The second line of a long value: right below, aligned with the value or the label, not labelled itself."""
     above = value[0]
-    for index in range(at + 1, min(at + 3, len(lines))):
+    for index in range(at + 1, min(at + 4, len(lines))):
         line = lines[index]
         words = [
             w
@@ -270,14 +380,14 @@ def _continued(
             if min(abs(words[place].box[0] - above.box[0]), abs(words[place].box[0] - head.box[0])) < 1.0 * height
         ]
         if not aligned:
-            return []
-        kept = _until_gap(words[aligned[0] :], height)
-        if (
+            continue  # a stamp, a caption beside it
+        kept = until_gap(words[aligned[0] :], height)
+        if _begins_label(kept, template) or (
             sum(c.isdigit() for word in kept for c in word.text) >= 6
         ):  # a date or a number whose label was not recognised
             return []
         sure = [word for word in kept if word.confidence >= 0.3]
         tall = float(np.median([word.height for word in kept]))
-        alike = 0.6 < tall / max(1.0, float(np.median([word.height for word in value]))) < 1.6
+        alike = 0.5 < tall / max(1.0, float(np.median([word.height for word in value]))) < 2.0
         return [kept] if alike and len(sure) * 2 >= len(kept) else []
     return []

@@ -1,8 +1,8 @@
 """A photograph of a member card to its fields, with a confidence for each and a cautious decision.
 
-Rectify, turn upright, even the light; two views are read whole and vote; fields that remain doubtful are read once more line
-by line, last by the second reader. ``ok`` only when every field is certain, the dates agree with each other, the card shows exactly
-one face and the photograph passes the quality gate.
+Rectify, turn upright, even the light, find the lines of print; views are read until every field has its label, then every value alone
+in several views, the doubtful ones by the second reader, and all readings vote. ``ok`` only when every field is certain, the dates
+agree with each other, the card shows exactly one face and the photograph passes the quality gate.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ import numpy as np
 
 from core import clock
 from core.settings import settings
-from ekyc import quality, rectify, unread, views
+from ekyc import quality, rectify, unread
+from ekyc.elimination import eliminate
 from ekyc.faces.types import Face
-from ekyc.fields import Found, find, typical_height
-from ekyc.ocr import Box, Gray, Layout, LineReader, Reader, Word, line_reader, reader
+from ekyc.fields import TEXTS, Found, find, typical_height
+from ekyc.ocr import Box, Gray, LineReader, Reader, Word, line_reader, reader
 from ekyc.results import FIELDS, CardReading, Image, Quality, Reason
+from ekyc.surface import ABOVE, ABOVE_CAPITALS, HEIGHTS, Surface
 from ekyc.templates import Template, templates
 from ekyc.values import DATES, read_value
-from ekyc.voting import Reading, Verdict, vote
+from ekyc.voting import Reading, Verdict, vote, vote_digits
+from ekyc.words import like, usual
 
 WIDTH = 1300
 """Pixels of the rectified card: capitals become 20 to 35 pixels high, what the reader was trained on."""
-SECOND = 0.84
-"""Size of the second view in parts of the first."""
 FEWEST_LABELS = 3
 """Labels that make a picture a card of ours."""
-LINE_HEIGHT = 48
-"""Pixels of a line that is read alone, with its margin."""
+VAGUE = (0.62, 0.55)
+"""How much of a label must be made out where a value stands by it, the surer ones first."""
 NUMBERS = ("card_number", *DATES)
-TEXTS = tuple(name for name in FIELDS if name not in NUMBERS)
+PAGE, DIGITS, SECOND = "page", "digits", "second"
+"""Readers: the Vietnamese model, the one for digits, the second one."""
 DIGITS_IN_TEXT = 0.35
 """Trust in numbers and dates by the Vietnamese model: it takes a "3" with a flat top for a "5", and is sure of it."""
-SAME_MODEL = 0.6
-"""Trust in text that the model of the whole card reads once more: it repeats its own mistakes ("đóc" for "đọc")."""
 CLEAR_OUTLINE = 0.45
 """From this score on, four sides are a card even when nothing on it can be read."""
 OUT_OF_FOCUS = 0.03
@@ -51,16 +51,22 @@ CERTAIN = 0.93
 
 @dataclass
 class _Card:
-    """A card on its way: ``flat`` upright, ``raw`` its lightness, ``gray`` evened, ``readings`` of every field so far."""
+    """A card on its way: its surface, the words of all views, what they say, ``readings`` of every field so far."""
 
-    flat: Image
-    raw: Gray
-    gray: Gray
+    surface: Surface
     words: list[Word]
     found: Found
     template: Template
     faces: list[Face] = field(default_factory=list)
     readings: dict[str, list[Reading]] = field(default_factory=dict)
+
+    @property
+    def flat(self) -> Image:
+        return self.surface.flat
+
+    @property
+    def missing(self) -> list[str]:
+        return [name for name in FIELDS if name not in self.found.values]
 
 
 def read_card(image: Image, *, template: Template | None = None) -> CardReading:
@@ -81,13 +87,13 @@ def read_card(image: Image, *, template: Template | None = None) -> CardReading:
         other = _settle(flat, (0, 2, 1, 3), text, designs)
         if card is None or other.found.labels > card.found.labels:
             card, outline = other, None
+    _more_views(card, text)
     if card.found.labels < FEWEST_LABELS:
         return _not_read(image, outline, card)
-    _more_views(card, text)
     _line_by_line(card, text)
     if (second := line_reader()) is not None:
         _second_opinion(card, second)
-    verdicts = {name: verdict for name in FIELDS if (verdict := vote(card.readings.get(name, [])))}
+    verdicts = {name: verdict for name in FIELDS if (verdict := _verdict(card, name))}
     return _decided(image, outline, card, verdicts)
 
 
@@ -108,47 +114,25 @@ def _settle(flat: Image, turns: Sequence[int], text: Reader, designs: Sequence[T
 
     best: _Card | None = None
     for quarters in _likely(flat, turns):
-        turned = _turned(flat, quarters)
-        raw = views.calm(cv2.cvtColor(turned, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False))
-        gray = views.even(views.dark_print(raw))
-        words = text.read(gray, Layout.COLUMN)
-        found, design = _best(words, designs, gray.shape[1])
-        card = _Card(turned, raw, gray, words, found, design)
+        surface = Surface(_turned(flat, quarters))
+        people = faces.detect(surface.flat)
+        surface.find_lines(_around_face(people))
+        words = surface.read(text)
+        found, design = _best(words, designs, surface.width)
         if best is None or found.labels > best.found.labels:
-            best = card
+            best = _Card(surface, words, found, design, people)
         if best.found.labels >= FEWEST_LABELS:
             break
     assert best is not None
-    best.faces = faces.detect(best.flat)
-    _overlooked(best, text)
-    _collect(best, best.found, 1.0)
+    _collect(best, best.found)
     return best
 
 
-def _overlooked(card: _Card, text: Reader) -> None:
-    """Read the lines of print once more that the reader of the whole card passed over."""
-    height = typical_height(card.words)
-    boxes = unread.lines(card.gray, card.words, height, _around_face(card))
-    cut = [(box, line) for box in boxes if (line := _crop(card.raw, box)) is not None]
-    read = text.read_lines([line for _, line in cut])
-    more = [
-        word for (box, _), words in zip(cut, read, strict=True) if _sure(words) for word in unread.placed(box, words)
-    ]
-    if more:
-        card.words = [*card.words, *more]
-        card.found = find(card.words, card.template, card.gray.shape[1])
-
-
-def _sure(words: Sequence[Word]) -> bool:
-    """Whether what was read from a line is print at all."""
-    return bool(words) and float(np.mean([word.confidence for word in words])) > 0.5
-
-
-def _around_face(card: _Card) -> Box | None:
-    """The largest face with hair and shoulders."""
-    if not card.faces:
+def _around_face(faces: Sequence[Face]) -> Box | None:
+    """The largest of *faces* with hair and shoulders."""
+    if not faces:
         return None
-    left, top, right, bottom = card.faces[0].box
+    left, top, right, bottom = faces[0].box
     wide, tall = right - left, bottom - top
     return (round(left - 0.6 * wide), round(top - 0.6 * tall), round(right + 0.6 * wide), round(bottom + 0.7 * tall))
 
@@ -180,91 +164,104 @@ def _stands(landmarks: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> boo
     return bool(down > abs(across))
 
 
-def _collect(card: _Card, found: Found, weight: float) -> None:
+def _collect(card: _Card, found: Found) -> None:
     for name, value in found.values.items():
-        trust = weight * (DIGITS_IN_TEXT if name in NUMBERS else 1.0)
-        card.readings.setdefault(name, []).append(Reading(value.words, trust))
+        weight = DIGITS_IN_TEXT if name in NUMBERS else 1.0
+        card.readings.setdefault(name, []).append(Reading(value.words, weight, PAGE))
 
 
 def _more_views(card: _Card, text: Reader) -> None:
-    """Other views of the whole card, for labels and values that the first did not show."""
-    for first, scale in ((True, 1.0), (False, SECOND)):
-        if len(card.found.values) == len(FIELDS):
+    """Other views, for labels and values that the first did not show; then labels half made out; then what is left over."""
+    surface, seen = card.surface, [card.words]
+    for number in range(3):
+        if not card.missing:
             return
-        view = card.gray if first else views.darkest(card.flat)
-        gray = cv2.resize(view, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-        words = text.read(gray, Layout.SPARSE)
-        found = find(words, card.template, gray.shape[1])
-        _collect(card, found, 1.0)
-        for name in FIELDS:
-            if (
-                name in found.places
-                and name not in card.found.values
-                and (name in found.values or name not in card.found.places)
-            ):
-                card.found.places[name] = tuple(_scaled(box, 1 / scale) for box in found.places[name])
-                card.found.spans[name] = _scaled(found.spans[name], 1 / scale)
-                if name in found.values:
-                    card.found.values[name] = found.values[name]
-        card.words += [replace(word, box=_scaled(word.box, 1 / scale)) for word in words]
-        card.found = replace(card.found, labels=len(card.found.places))
+        if number == 0 and not surface.grainy:
+            continue
+        words = surface.read_lines(text, number) if number else surface.read_page(text)
+        seen.append(words)
+        _join(card, find(words, card.template, surface.width))
+    for least in VAGUE:
+        missing, taken = card.missing, [box for name in card.found.values for box in card.found.places[name]]
+        guesses = [
+            find(words, card.template, surface.width, missing=missing, taken_up=taken, least=least) for words in seen
+        ]
+        for found in sorted(guesses, key=lambda found: -sum(found.scores.values())):
+            _join(card, found)
+    more = eliminate(card.found.values, card.found.places, seen, card.template)
+    places = {name: value.boxes for name, value in more.items()}
+    _join(card, Found(more, places, {name: boxes[0] for name, boxes in places.items()}))
+    card.words = [word for words in seen for word in words]
 
 
-def _scaled(box: Box, factor: float) -> Box:
-    left, top, right, bottom = (round(edge * factor) for edge in box)
-    return (left, top, right, bottom)
+def _join(card: _Card, found: Found) -> None:
+    """Add what another view *found*: its readings, and places where there were none or nothing could be read."""
+    _collect(card, found)
+    for name in card.missing:
+        if name in found.places and (name in found.values or name not in card.found.places):
+            card.found.places[name] = found.places[name]
+            card.found.spans[name] = found.spans[name]
+            if name in found.values:
+                card.found.values[name] = found.values[name]
+    card.found = replace(card.found, labels=len(card.found.places))
 
 
 def _line_by_line(card: _Card, text: Reader) -> None:
-    """Every value once more, cut out and alone: text by the same model, numbers and dates by the one for digits."""
+    """Every value once more, cut out and alone: text by the same model, numbers and dates by the one for digits.
+
+    In two views, and in a third where these leave a doubt.
+    """
     for names, digits in ((TEXTS, False), (NUMBERS, True)):
-        cut = [(name, line) for name in names for line in _lines(card, name)]
-        read = text.read_lines([line for _, line in cut], digits=digits)
-        for name in names:
-            lines = [words for (whose, _), words in zip(cut, read, strict=True) if whose == name]
-            _add(card, name, lines, 1.0 if digits else SAME_MODEL)
+        for shown in ((0, 1), (2,)):
+            wanted = names if shown == (0, 1) else [name for name in names if _doubtful(card, name)]
+            cut = [(name, view, line) for name in wanted for view in shown for line in _lines(card, name, view)]
+            read = text.read_lines([line for _, _, line in cut], digits=digits)
+            for name in wanted:
+                for view in shown:
+                    every = [words for (*whose, _), words in zip(cut, read, strict=True) if whose == [name, view]]
+                    _add(card, name, every, DIGITS if digits else PAGE)
 
 
 def _second_opinion(card: _Card, second: LineReader) -> None:
     """The other reader, for the fields that are still doubtful."""
     for name in FIELDS:
-        verdict = vote(card.readings.get(name, []))
-        if verdict is None or verdict.confidence < CERTAIN:
-            lines = []
-            for line in _lines(card, name):
-                written, sure = second.read_line(line)
-                lines.append([Word(word, (0, 0, 1, 1), sure) for word in written.split()])
-            _add(card, name, lines, 1.0)
+        if _doubtful(card, name):
+            for view in (0, 1):
+                every = []
+                for line in _lines(card, name, view):
+                    written, sure = second.read_line(line)
+                    every.append([Word(word, (0, 0, 1, 1), sure) for word in written.split()])
+                _add(card, name, every, SECOND)
 
 
-def _lines(card: _Card, name: str) -> list[Gray]:
-    return [line for box in card.found.places.get(name, ()) if (line := _crop(card.raw, box)) is not None]
+def _verdict(card: _Card, name: str) -> Verdict | None:
+    readings = card.readings.get(name, [])
+    if name in NUMBERS:
+        by_digits = [reading for reading in readings if reading.reader != PAGE]
+        return vote_digits(by_digits if len(by_digits) >= 2 else readings)
+    return vote(readings, lambda word, place: usual(name, word, place), lambda word: like(name, word))
 
 
-def _add(card: _Card, name: str, lines: Sequence[Sequence[Word]], weight: float) -> None:
+def _doubtful(card: _Card, name: str) -> bool:
+    verdict = _verdict(card, name)
+    return verdict is None or verdict.confidence < CERTAIN
+
+
+def _lines(card: _Card, name: str, view: int) -> list[Gray]:
+    above = ABOVE_CAPITALS if name == "full_name" and view else ABOVE
+    strips = [card.surface.strip(view, box, HEIGHTS[view], above) for box in card.found.places.get(name, ())]
+    return [strip.image for strip in strips if strip is not None]
+
+
+def _add(card: _Card, name: str, lines: Sequence[Sequence[Word]], by: str) -> None:
     value = read_value(name, lines, card.template)
     if value is not None:
-        card.readings.setdefault(name, []).append(Reading(value.words, weight))
-
-
-def _crop(gray: Gray, box: Box) -> Gray | None:
-    """The line in *box* with a margin, at the height that the readers know best."""
-    left, top, right, bottom = box
-    tall = bottom - top
-    part = gray[
-        max(0, top - round(0.22 * tall)) : bottom + round(0.22 * tall),
-        max(0, left - round(0.3 * tall)) : right + round(0.3 * tall),
-    ]
-    if min(part.shape) < 8:
-        return None
-    scale = LINE_HEIGHT / part.shape[0]
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return views.line(cv2.resize(part, None, fx=scale, fy=scale, interpolation=how).astype(np.uint8, copy=False))
+        card.readings.setdefault(name, []).append(Reading(value.words, 1.0, by))
 
 
 def _measured(image: Image, outline: rectify.Outline | None, card: _Card) -> Quality:
     shown = outline.width() / card.flat.shape[1] if outline else max(image.shape[:2]) / max(card.flat.shape[:2])
-    sharp = quality.sharpness(card.gray, card.words)
+    sharp = quality.sharpness(card.surface.plain, card.words)
     return Quality(
         corners=outline.inside(image) if outline else 0,
         text_height_px=quality.text_height(card.words, shown),
@@ -322,7 +319,7 @@ def _decided(
     fields = {name: verdicts[name].text if name in verdicts else None for name in FIELDS}
     confidence = {name: verdicts[name].confidence if name in verdicts else None for name in FIELDS}
     height = typical_height(card.words)
-    for name in unread.cut_off(card.gray, quality.burnt(card.flat), card.words, card.found, height):
+    for name in unread.cut_off(card.surface.plain, quality.burnt(card.flat), card.words, card.found, height):
         known = confidence[name]
         confidence[name] = known * CUT_OFF if known is not None else None
     for name in contradictory(fields):

@@ -1,8 +1,4 @@
-"""Print on a card that no reader saw as words: lines to read once more, and values that may have been cut off by it.
-
-Tesseract drops whole lines now and then: a short second line, two columns whose lines are a little apart, a line beside a
-stamp.
-"""
+"""Print on a card that no reader saw as words, and values that may have been cut off by it."""
 
 from __future__ import annotations
 
@@ -17,41 +13,20 @@ from ekyc.ocr.base import Box, Gray, Word
 
 INK = 130
 """Level below which an evened pixel is print."""
-MOST = 14
-"""Lines of a card that are read once more, the widest first."""
 
 
-def lines(gray: Gray, words: Sequence[Word], height: float, portrait: Box | None) -> list[Box]:
-    """Boxes that look like lines of print as high as the card's words (*height* pixels) and hold none of *words*.
-
-    What lies in *portrait* is left out: hair, glasses and collars look like print.
-    """
-    ink = ((gray < INK) & ~covered(gray.shape, words, height, 0.1)).astype(np.uint8)
-    if portrait is not None:
-        left, top, right, bottom = portrait
-        ink[max(0, top) : bottom, max(0, left) : right] = 0
-    near = np.ones((max(3, round(0.3 * height)), max(3, round(0.75 * height))), np.uint8)
-    joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, near)
-    count, _, boxes, _ = cv2.connectedComponentsWithStats(joined)
-    found: list[Box] = []
-    for left, top, width, tall, _area in boxes[1:count].tolist():
-        share = float(ink[top : top + tall, left : left + width].mean())
-        if 0.5 * height < tall < 2.0 * height and width > 1.1 * height and width > tall and 0.08 < share < 0.6:
-            found.append((left, top, left + width, top + tall))
-    return sorted(found, key=lambda box: box[0] - box[2])[:MOST]
-
-
-def placed(box: Box, read: Sequence[Word]) -> list[Word]:
-    """The words *read* from the line in *box*, spread over it by their length."""
-    left, top, right, bottom = box
-    total = sum(len(word.text) + 1 for word in read)
-    words, at = [], float(left)
-    for word in read:
-        end = at + (right - left) * (len(word.text) + 1) / total
-        gap = (right - left) / total * 0.6
-        words.append(Word(word.text, (round(at), top, max(round(at) + 1, round(end - gap)), bottom), word.confidence))
-        at = end
-    return words
+def boxes(lines: Sequence[Box], words: Sequence[Word]) -> list[Box]:
+    """Those of *lines* of which not even half is part of *words*."""
+    left_over = []
+    for left, top, right, bottom in lines:
+        seen = sum(
+            max(0, min(right, word.box[2]) - max(left, word.box[0]))
+            for word in words
+            if word.confidence > 0.5 and min(bottom, word.box[3]) - max(top, word.box[1]) > 0.4 * (bottom - top)
+        )
+        if seen < 0.5 * (right - left):
+            left_over.append((left, top, right, bottom))
+    return left_over
 
 
 def covered(shape: tuple[int, ...], words: Sequence[Word], height: float, margin: float) -> NDArray[np.bool_]:

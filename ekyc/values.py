@@ -117,6 +117,8 @@ def _day(parts: Sequence[str], order: str) -> date | None:
     named = dict(zip(order, parts, strict=True))
     if len(named["y"]) != 4 or len(named["m"]) > 2 or len(named["d"]) > 2:
         return None
+    if not 1900 <= int(named["y"]) < 2100:
+        return None
     try:
         return date(int(named["y"]), int(named["m"]), int(named["d"]))
     except ValueError:

@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ekyc.ocr.base import Gray
-from ekyc.results import Image
 
 WHITE = 235.0
 """Level that the card's ground is brought to."""
 
+SHARPENINGS = ((1.5, 4.0, 2.0), (1.0, 3.0, 1.2), (2.0, 4.0, 3.0))
+"""How much grain is smoothed away (sigma, pixels of the rectified card), and how strokes are made steep again (sigma, amount)."""
+SMOOTH = (1.5, 4.0, 0.0)
+"""Smoothed only: to see where print is."""
 GRAINY = 0.006
 """Median deviation of a pixel from its neighbours, in parts of the card's lightness, that hides thin strokes."""
 
@@ -33,8 +36,8 @@ def even(gray: NDArray[np.uint8]) -> Gray:
     return np.clip(gray.astype(np.float32) * (WHITE / np.maximum(ground, 1)), 0, 255).astype(np.uint8)
 
 
-def dark_print(gray: NDArray[np.uint8]) -> Gray:
-    """*gray* with light print on dark bands (a header) turned into dark print on light.
+def light_print(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """1 where print is light on a dark band (a header), 0 elsewhere.
 
     Where print is light, the median of a neighbourhood lies near its darkest level; a shadow does not change that.
     """
@@ -52,8 +55,20 @@ def dark_print(gray: NDArray[np.uint8]) -> Gray:
             here = bands[top : top + height, left : left + width]
             here[pieces[top : top + height, left : left + width] == piece] = 0
     bands[across] = 1
-    light = cv2.resize(bands, (gray.shape[1], gray.shape[0]), interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(bands, (gray.shape[1], gray.shape[0]), interpolation=cv2.INTER_NEAREST).astype(
+        np.uint8, copy=False
+    )
+
+
+def turned_dark(gray: NDArray[np.uint8], light: NDArray[np.uint8]) -> Gray:
+    """*gray* with the light print of the bands *light* made dark."""
     return np.where(light > 0, 255 - gray, gray).astype(np.uint8)
+
+
+def grainy(gray: NDArray[np.uint8]) -> bool:
+    """Whether the grain of a dark or cheap photograph hides thin strokes."""
+    fine = gray.astype(np.float32) - cv2.GaussianBlur(gray, (0, 0), 1.0)
+    return float(np.median(np.abs(fine))) / max(float(np.median(gray)), 1.0) > GRAINY
 
 
 def calm(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -61,43 +76,18 @@ def calm(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     Found by measurement: of Gaussian, bilateral and non-local means filters with and without sharpening this read the most.
     """
-    fine = gray.astype(np.float32) - cv2.GaussianBlur(gray, (0, 0), 1.0)
-    grain = float(np.median(np.abs(fine))) / max(float(np.median(gray)), 1.0)
-    if grain <= GRAINY:
+    if not grainy(gray):
         return gray
     smooth = cv2.GaussianBlur(gray, (0, 0), 1.5)
     return cv2.addWeighted(smooth, 2.2, cv2.GaussianBlur(smooth, (0, 0), 3.0), -1.2, 0).astype(np.uint8, copy=False)
 
 
-def plain(card: Image) -> Gray:
-    """Lightness, evened."""
-    return even(dark_print(cv2.cvtColor(card, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)))
+def clear(gray: NDArray[np.uint8], light: NDArray[np.uint8], sharpening: tuple[float, float, float]) -> Gray:
+    """*gray* evened, its grain smoothed and its strokes made steep again by *sharpening*: one of ``SHARPENINGS``.
 
-
-def darkest(card: Image) -> Gray:
-    """The darkest channel, evened and sharpened: coloured print on coloured ground gains contrast."""
-    least = card.min(axis=2)
-    if (calmed := calm(least)) is not least:
-        return even(dark_print(calmed))
-    evened = even(dark_print(least))
-    soft = cv2.GaussianBlur(evened, (0, 0), 2.0)
-    return cv2.addWeighted(evened, 1.7, soft, -0.7, 0).astype(np.uint8, copy=False)
-
-
-def line(gray: NDArray[np.uint8]) -> Gray:
-    """A single printed line: dark on light whichever way it was printed, evened along its length, black and white at the ends."""
-    low, middle, high = np.percentile(gray, (2, 50, 98))
-    if high - low < 8:
-        return gray
-    if middle - low < high - middle:
-        gray = cv2.bitwise_not(gray).astype(np.uint8, copy=False)
-    small = cv2.resize(gray, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    tall = small.shape[0] | 1
-    ground = cv2.GaussianBlur(
-        cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((tall, tall), np.uint8)), (tall, tall), 0
-    )
-    ground = cv2.resize(ground, (gray.shape[1], gray.shape[0]), interpolation=cv2.INTER_LINEAR)
-    evened = gray.astype(np.float32) / np.maximum(ground, 1)
-    dark, light = np.percentile(evened, (1, 85))
-    stretched: Gray = np.clip((evened - dark) * (250 / max(light - dark, 0.05)), 0, 255).astype(np.uint8)
-    return stretched
+    ``light``: 1 where print is light on dark.
+    """
+    smoothed, radius, amount = sharpening
+    smooth = cv2.GaussianBlur(gray, (0, 0), smoothed)
+    steep = cv2.addWeighted(smooth, 1 + amount, cv2.GaussianBlur(smooth, (0, 0), radius), -amount, 0)
+    return even(turned_dark(steep.astype(np.uint8, copy=False), light))

@@ -1,28 +1,65 @@
-"""Several readings of the same value to one, with a confidence that says how likely it is right.
+"""Several readings of the same value to one, with the probability that it is right.
 
-Readings that agree multiply their doubt; one that disagrees takes from it in proportion to its own certainty. Text is voted word by
-word among the readings with the same number of words, so that two readings with one wrong word each can still give a right value.
+The readings are aligned word by word into one network (ROVER: Fiscus 1997, "A post-processing system to yield reduced word
+error rates"); in each place the words that were read, their like in the vocabulary, and nothing are weighed by Bayes' rule: how often a
+reader that is as certain as this one takes the one word for the other, and how usual the word is in such a field. Numbers and dates
+are weighed digit by digit.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import exp, log
+
+from rapidfuzz.distance import Indel, Levenshtein
+
+from core.text import fold
 
 DASH = "-"
-TRUST = 0.85
-"""A single reading is never worth more: readers are sometimes certain and wrong."""
-AGAINST = 0.5
-"""How much a certain reading that says something else takes away from a single one; from several the less."""
+NOTHING = ""
+MOST_SURE = 0.995
+"""A reader is never trusted more: readers are sometimes certain and wrong."""
+LEAST_SURE = 0.05
+NEAR, ACCENT, FAR = 0.15, 0.5, 0.004
+"""Share of a reader's mistakes that turn a word into one given word an edit apart, one with other accents, any other."""
+MISSED, MISSED_DASH, ADDED = 0.03, 0.3, 0.02
+"""How often a reader drops a word, drops a lone dash, adds one that is not there."""
+
+
+DISSENT = 0.4
+"""What a reader takes from the probability that is entirely sure of another word that would do as well."""
+DOUBTED = 0.5
+"""Up to here a reader is too unsure to dissent."""
+LIGHT = 0.1
+"""Trust below which a reading does not count as dissent."""
+ALIKE_AT_LEAST = 0.02
+"""However sure, a reader takes one accent for another this often: both are made of the same strokes."""
+AT_MOST = 1.5
+"""Trust in all readings by one reader together: it repeats its mistakes."""
+UNREAD = 0.3
+"""Weight of the chance that nobody read the word that is printed."""
+OTHER_LENGTH = 0.3
+"""What a reading of a number takes away that has another count of digits."""
+
+Usual = Callable[[str, int], float]
+"""How usual a word is at its place in the value, 1 for any that is expected there."""
+Like = Callable[[str], Sequence[str]]
+"""The words of the vocabulary that a word as read may be."""
+Place = list[tuple[str, float, float]]
+"""What the readings say in one place: text (nothing: ``""``), confidence, weight."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One view's opinion. ``words``: (text, confidence), one for a number or a date. ``weight``: trust in the view, 0 to 1."""
+    """One view's opinion. ``words``: (text, confidence), one for a number or a date. ``weight``: trust in the view, 0 to 1.
+
+    ``reader``: who read it; readings by the same one are no independent witnesses.
+    """
 
     words: tuple[tuple[str, float], ...]
     weight: float = 1.0
+    reader: str = ""
 
     @property
     def confidence(self) -> float:
@@ -39,63 +76,180 @@ class Verdict:
     votes: int
 
 
-def vote(readings: Sequence[Reading]) -> Verdict | None:
-    """The value of *readings*; None without any."""
-    readings = [reading for reading in readings if reading.words]
+def vote(readings: Sequence[Reading], usual: Usual | None = None, like: Like | None = None) -> Verdict | None:
+    """The value of *readings*; None without any.
+
+    *usual*: the prior of a word, *like*: others that it may be; without them every word is as likely as any.
+    """
+    readings = _tempered(readings)
     if not readings:
         return None
-    readings = _with_dashes(readings)
-    by_length: dict[int, float] = defaultdict(float)
-    for reading in readings:
-        by_length[len(reading.words)] += _worth(reading.confidence, reading.weight) + 0.01
-    length = max(by_length, key=lambda count: by_length[count])
-    same = [reading for reading in readings if len(reading.words) == length]
-    others = [reading for reading in readings if len(reading.words) != length]
+    places = _network(readings)
     words: list[str] = []
     confidence = 1.0
-    for place in range(length):
-        text, sure = _word([(reading.words[place], reading.weight) for reading in same])
-        words.append(text)
-        confidence = min(confidence, sure)
-    for other in others:
-        confidence *= 1 - AGAINST * _worth(other.confidence, other.weight)
+    for place in places:
+        text, sure = _weigh(place, len(words), usual, like)
+        confidence *= sure
+        if text:
+            words.append(text)
     text = " ".join(words)
-    votes = sum(" ".join(word for word, _ in reading.words) == text for reading in same)
+    if not text:
+        return None
+    votes = sum(" ".join(word for word, _ in reading.words) == text for reading in readings)
     return Verdict(text, confidence, votes)
 
 
-def _with_dashes(readings: Sequence[Reading]) -> list[Reading]:
-    """*readings*, those that differ from another only by dashes between words written with them.
-
-    Readers of whole pages take a lone dash for a speck; none sees one that is not there.
-    """
-    dashed = [reading for reading in readings if any(text == DASH for text, _ in reading.words)]
-    completed = []
+def vote_digits(readings: Sequence[Reading]) -> Verdict | None:
+    """The number or date of *readings*, weighed digit by digit among those of the usual length."""
+    readings = _tempered(readings)
+    if not readings:
+        return None
+    lengths: dict[int, float] = {}
     for reading in readings:
-        words = [text for text, _ in reading.words]
-        for other in dashed:
-            theirs = [text for text, _ in other.words]
-            if DASH not in words and [text for text in theirs if text != DASH] == words:
-                own = iter(reading.words)
-                filled = tuple((DASH, sure) if text == DASH else next(own) for text, sure in other.words)
-                completed.append(Reading(filled, reading.weight))
-                break
+        size = len(reading.words[0][0])
+        lengths[size] = lengths.get(size, 0.0) + reading.weight * reading.confidence + 0.01
+    length = max(lengths, key=lambda size: lengths[size])
+    same = [reading for reading in readings if len(reading.words[0][0]) == length]
+    text, confidence = "", 1.0
+    for place in range(length):
+        digit, sure = _weigh([(r.words[0][0][place], r.words[0][1], r.weight) for r in same], 0, None, None)
+        text += digit
+        confidence *= sure
+    for other in readings:
+        if other not in same:
+            confidence *= 1 - OTHER_LENGTH * other.weight * other.confidence
+    return Verdict(text, confidence, sum(reading.words[0][0] == text for reading in same))
+
+
+def _tempered(readings: Sequence[Reading]) -> list[Reading]:
+    """*readings* that say something, no reader trusted more than ``AT_MOST`` in all."""
+    sums: dict[str, float] = {}
+    for reading in readings:
+        if reading.words:
+            sums[reading.reader] = sums.get(reading.reader, 0.0) + reading.weight
+    return [
+        Reading(reading.words, reading.weight * min(1.0, AT_MOST / sums[reading.reader]), reading.reader)
+        for reading in readings
+        if reading.words
+    ]
+
+
+def _network(readings: Sequence[Reading]) -> list[Place]:
+    """The readings aligned onto the most trusted one, one after the other."""
+    order = sorted(readings, key=lambda reading: -len(reading.words) * 0.1 - reading.weight * _mean(reading))
+    places: list[Place] = []
+    total: list[tuple[float, float]] = []
+    for reading in order:
+        if not places:
+            places = [[(text, sure, reading.weight)] for text, sure in reading.words]
         else:
-            completed.append(reading)
-    return completed
+            places = _aligned(places, reading, total)
+        total.append((_mean(reading), reading.weight))
+    return places
 
 
-def _worth(confidence: float, weight: float) -> float:
-    return TRUST * weight * max(0.0, min(1.0, confidence))
+def _mean(reading: Reading) -> float:
+    return sum(sure for _, sure in reading.words) / max(1, len(reading.words))
 
 
-def _word(votes: Sequence[tuple[tuple[str, float], float]]) -> tuple[str, float]:
-    """The word that most certainty stands for, and how likely it is right."""
-    doubts: dict[str, float] = defaultdict(lambda: 1.0)
-    total: dict[str, float] = defaultdict(float)
-    for (text, confidence), weight in votes:
-        doubts[text] *= 1 - _worth(confidence, weight)
-        total[text] += _worth(confidence, weight)
-    best = max(total, key=lambda text: total[text])
-    against = max((1 - doubt for text, doubt in doubts.items() if text != best), default=0.0)
-    return best, (1 - doubts[best]) * (1 - AGAINST * against / max(1.0, total[best]))
+def _aligned(places: list[Place], reading: Reading, before: Sequence[tuple[float, float]]) -> list[Place]:
+    """*places* with one more reading: the cheapest way to lay its words along them."""
+    rows, columns = len(places), len(reading.words)
+    cost = [[0.0] * (columns + 1) for _ in range(rows + 1)]
+    for row in range(1, rows + 1):
+        cost[row][0] = cost[row - 1][0] + _left_out(places[row - 1])
+    for column in range(1, columns + 1):
+        cost[0][column] = cost[0][column - 1] + 0.6
+    for row in range(1, rows + 1):
+        for column in range(1, columns + 1):
+            cost[row][column] = min(
+                cost[row - 1][column - 1] + _differs(places[row - 1], reading.words[column - 1][0]),
+                cost[row - 1][column] + _left_out(places[row - 1]),
+                cost[row][column - 1] + 0.6,
+            )
+    aligned: list[Place] = []
+    row, column = rows, columns
+    mean = _mean(reading)
+    while row or column:
+        if (
+            row
+            and column
+            and cost[row][column] == cost[row - 1][column - 1] + _differs(places[row - 1], reading.words[column - 1][0])
+        ):
+            row, column = row - 1, column - 1
+            text, sure = reading.words[column]
+            aligned.append([*places[row], (text, sure, reading.weight)])
+        elif row and cost[row][column] == cost[row - 1][column] + _left_out(places[row - 1]):
+            row -= 1
+            aligned.append([*places[row], (NOTHING, mean, reading.weight)])
+        else:
+            column -= 1
+            text, sure = reading.words[column]
+            aligned.append([*((NOTHING, other, weight) for other, weight in before), (text, sure, reading.weight)])
+    return aligned[::-1]
+
+
+def _left_out(place: Place) -> float:
+    return 0.3 if any(text == DASH for text, _, _ in place) else 0.6
+
+
+def _differs(place: Place, word: str) -> float:
+    """0 for the same word, up to 1.1 for another altogether."""
+    return (
+        min(1.1 * (1 - _alike(text, word)) for text, _, _ in place if text)
+        if any(text for text, _, _ in place)
+        else 0.5
+    )
+
+
+def _alike(one: str, other: str) -> float:
+    if (one == DASH) != (other == DASH):
+        return 0.0
+    return 0.5 * Indel.normalized_similarity(one, other) + 0.5 * Indel.normalized_similarity(fold(one), fold(other))
+
+
+def _weigh(place: Place, number: int, usual: Usual | None, like: Like | None) -> tuple[str, float]:
+    """The likeliest word of one place and its probability."""
+    candidates = {text for text, _, _ in place}
+    if like:
+        for text in list(candidates):
+            if text and text != DASH:
+                candidates.update(like(text))
+    scores = {}
+    for candidate in candidates:
+        prior = usual(candidate, number) if usual and candidate and candidate != DASH else 1.0
+        scores[candidate] = log(prior) + sum(
+            weight * log(_likelihood(text, sure, candidate)) for text, sure, weight in place
+        )
+    best = max(scores, key=lambda candidate: scores[candidate])
+    # Something that nobody read: every reading is a mistake.
+    other = sum(weight * log(_likelihood(text, sure, None)) for text, sure, weight in place) + log(UNREAD)
+    total = sum(exp(score - scores[best]) for score in scores.values()) + exp(min(50.0, other - scores[best]))
+    against = max(
+        (
+            (sure - DOUBTED) / (1 - DOUBTED)
+            for text, sure, weight in place
+            if text not in (best, NOTHING)
+            and weight >= LIGHT
+            and sure > DOUBTED
+            and (usual is None or usual(text, number) >= 1)
+        ),
+        default=0.0,
+    )
+    return best, (1 - DISSENT * against) / total
+
+
+def _likelihood(read: str, sure: float, true: str | None) -> float:
+    """How likely a reader that is so *sure* says *read* where *true* is printed (None: something else)."""
+    sure = min(MOST_SURE, max(LEAST_SURE, sure))
+    if true is None:
+        return (1 - sure) * NEAR
+    if read == true:
+        return sure
+    if not read:
+        return MISSED_DASH if true == DASH else MISSED
+    if not true:
+        return ADDED * (1.2 - sure) if read != DASH else 0.005
+    if fold(read) == fold(true):
+        return max((1 - sure) * ACCENT, ALIKE_AT_LEAST)
+    return (1 - sure) * (NEAR if Levenshtein.distance(read, true) <= 1 else FAR)

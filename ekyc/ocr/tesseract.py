@@ -12,6 +12,7 @@ import shlex
 import shutil
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,9 @@ class Program:
         read: list[list[Word]] = [[] for _ in lines]
         for word in self._read(page, Layout.BLOCK, _language(self._folder, digits=digits)):
             nearest = min(range(len(lines)), key=lambda n: abs(tops[n] + lines[n].shape[0] / 2 - word.middle))
-            read[nearest].append(word)
+            left, upper, right, lower = word.box
+            across, down = LINE_GAP, tops[nearest]
+            read[nearest].append(replace(word, box=(left - across, upper - down, right - across, lower - down)))
         return read
 
     def read(self, image: Gray, layout: Layout = Layout.SPARSE) -> list[Word]:

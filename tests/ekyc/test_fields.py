@@ -107,3 +107,27 @@ def test_a_label_without_a_value_keeps_its_place() -> None:
 
 def test_nothing_read_nothing_found() -> None:
     assert find([], OLD, WIDTH).labels == 0
+
+
+def test_a_label_half_made_out_counts_only_when_asked_for() -> None:
+    words = [Word(word.text, word.box, 0.6) for word in line(150, (40, "Sĩnx rgcy: 05/09/1960"))]
+    missing = ("date_of_birth",)
+    assert find(words, OLD, WIDTH).values == {}
+    assert find(words, OLD, WIDTH, missing=missing, least=0.55).values["date_of_birth"].text == "1960-09-05"
+    assert find(words, OLD, WIDTH, missing=missing, taken_up=[(0, 140, 1300, 190)], least=0.55).values == {}
+    assert find(words, OLD, WIDTH, missing=("issuer",), least=0.55).values == {}
+
+
+def test_the_rest_of_a_label_is_no_value() -> None:
+    assert (
+        values(line(100, (40, "Nơi cấp ibẻ:")), line(140, (40, "Tỉnh hội Hà Trường")))["issuer"] == "Tỉnh hội Hà Trường"
+    )
+
+
+def test_a_stamp_between_two_lines_does_not_cut_the_value() -> None:
+    found = values(
+        line(100, (40, "Nơi cấp thẻ: Ban Thường vụ Hội")),
+        line(122, (900, "MẪU"), height=14),
+        line(140, (235, "Hà Trường")),
+    )
+    assert found["issuer"] == "Ban Thường vụ Hội Hà Trường"

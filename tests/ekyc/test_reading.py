@@ -15,6 +15,7 @@ from core.settings import settings
 from ekyc import drawing, images, reading
 from ekyc.ocr import OcrUnavailableError, scratch, tesseract
 from ekyc.results import FIELDS, Image, Reason
+from ekyc.surface import Surface
 
 pytestmark = pytest.mark.skipif(tesseract.tessdata() is None, reason="Tesseract's Vietnamese data are not installed")
 
@@ -62,6 +63,17 @@ def test_the_program_reads_the_same_and_leaves_nothing(
     monkeypatch.setattr(settings(), "data_dir", tmp_path)
     assert dict(reading.read_card(photo).fields) == card.truth
     assert list((tmp_path / "tmp" / "ekyc").iterdir()) == []
+
+
+def test_a_grainy_photograph_is_read_line_by_line() -> None:
+    """One of those that the reader of whole pages hardly sees anything on."""
+    card = next(drawing.draw(1, severity=drawing.MEDIUM, seed=5))
+    photo = images.load(card.photo)
+    noise = np.random.default_rng(7).normal(0, 9, photo.shape)
+    read = reading.read_card(np.clip(photo + noise, 0, 255).astype(np.uint8))
+    assert read.rectified is not None
+    assert Surface(read.rectified).grainy
+    assert dict(read.fields) == card.truth
 
 
 def test_a_blurred_photograph_is_to_be_taken_again(photo: Image) -> None:

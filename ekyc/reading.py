@@ -7,6 +7,7 @@ agree with each other, the card shows exactly one face and the photograph passes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -35,6 +36,7 @@ FEWEST_LABELS = 3
 VAGUE = (0.62, 0.55)
 """How much of a label must be made out where a value stands by it, the surer ones first."""
 NUMBERS = ("card_number", *DATES)
+_NUMBER = re.compile(r"(?<![^\W\d])\d+")
 PAGE, DIGITS, SECOND = "page", "digits", "second"
 """Readers: the Vietnamese model, the one for digits, the second one."""
 DIGITS_IN_TEXT = 0.35
@@ -91,6 +93,7 @@ def read_card(image: Image, *, template: Template | None = None) -> CardReading:
     if card.found.labels < FEWEST_LABELS:
         return _not_read(image, outline, card)
     _line_by_line(card, text)
+    _numbers_in_text(card, text)
     if (second := line_reader()) is not None:
         _second_opinion(card, second)
     verdicts = {name: verdict for name in FIELDS if (verdict := _verdict(card, name))}
@@ -220,6 +223,44 @@ def _line_by_line(card: _Card, text: Reader) -> None:
                 for view in shown:
                     every = [words for (*whose, _), words in zip(cut, read, strict=True) if whose == [name, view]]
                     _add(card, name, every, DIGITS if digits else PAGE)
+
+
+def _numbers_in_text(card: _Card, text: Reader) -> None:
+    """Numbers in texts ("Phường 13, quận 3") as the model for digits reads them; where it says nothing clear they are doubtful."""
+    for name in TEXTS:
+        readings = card.readings.get(name, [])
+        verdict = _verdict(card, name)
+        if verdict is None or not (count := len(_numbers(verdict.text))):
+            continue
+        views = [
+            [
+                number
+                for words in text.read_lines(_lines(card, name, view), digits=True)
+                for number in _numbers(" ".join(word.text for word in words))
+            ]
+            for view in (0, 1)
+        ]
+        clear = views[0] if views[0] == views[1] and len(views[0]) == count else None
+        card.readings[name] = [_with_numbers(reading, clear) for reading in readings]
+
+
+def _numbers(text: str) -> list[str]:
+    return _NUMBER.findall(text)
+
+
+def _with_numbers(reading: Reading, numbers: Sequence[str] | None) -> Reading:
+    """*reading* with *numbers* in place of its own where they are as many, else with little trust in its own."""
+    own = sum(len(_numbers(text)) for text, _ in reading.words)
+    left = iter(numbers if numbers is not None and own == len(numbers) else ())
+    words = []
+    for text, sure in reading.words:
+        if not _numbers(text):
+            words.append((text, sure))
+        elif (number := next(left, None)) is not None:
+            words.append((_NUMBER.sub(number, text, count=1), sure))
+        else:
+            words.append((text, min(sure, DIGITS_IN_TEXT)))
+    return replace(reading, words=tuple(words))
 
 
 def _second_opinion(card: _Card, second: LineReader) -> None:

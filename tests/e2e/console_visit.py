@@ -17,7 +17,7 @@ from core.database import unit_of_work
 from knowledge.models import OpenQuestion, Revision
 from members import accounts, importing, register, registration_report, requests, sessions, units
 from members.access import SYSTEM, Role
-from members.models import Account, DataRequest, Unit
+from members.models import Account, DataRequest, Member, Unit
 from members.register import Private
 from tests.people import make_account
 from tests.sign_ups import make_waiting, photo_ids
@@ -48,6 +48,7 @@ def main() -> None:
             register.add(session, SYSTEM, unit_id=branch.id, name=f"Lê Thử {number}", private=Private()).id
             for number in range(60)
         ]
+        session.get_one(Member, members[2]).registered_at = clock.now()
         made = accounts.create_account(session, SYSTEM, name="Quản trị Thử", email="thu@example.org")
         accounts.grant(session, SYSTEM, made.account_id, role=Role.ADMINISTRATOR, unit_id=root.id)
         administrator = session.get_one(Account, made.account_id)
@@ -67,6 +68,7 @@ def main() -> None:
         ids = {
             "unit_id": above.id,
             "member_id": str(members[0]),
+            "signed_up_id": str(members[2]),
             "import_id": str(import_id),
             "account_id": str(secretary.id),
             "request_id": session.scalar(select(DataRequest.id).where(DataRequest.receipt == receipt)),

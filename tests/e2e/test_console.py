@@ -131,7 +131,8 @@ def test_every_page_is_usable_and_keeps_to_itself(open_page: Open, visit: Visit,
     found: dict[str, list[str]] = {}
     visited = 0
     for path in (*paths(), *WITHOUT_SIGN_IN):
-        address = f"{visit.address}/admin{path.format(**visit.ids)}"
+        signed_up = {"member_id": visit.ids["signed_up_id"]} if path.startswith("/signed-up/") else {}
+        address = f"{visit.address}/admin{path.format(**visit.ids | signed_up)}"
         if path in WITHOUT_SIGN_IN:
             page.context.clear_cookies()
         answer = page.request.get(address)

@@ -16,6 +16,7 @@ from ekyc import drawing, images, reading
 from ekyc.ocr import OcrUnavailableError, scratch, tesseract
 from ekyc.results import FIELDS, Image, Reason
 from ekyc.surface import Surface
+from ekyc.voting import Reading
 
 pytestmark = pytest.mark.skipif(tesseract.tessdata() is None, reason="Tesseract's Vietnamese data are not installed")
 
@@ -74,6 +75,24 @@ def test_a_grainy_photograph_is_read_line_by_line() -> None:
     assert read.rectified is not None
     assert Surface(read.rectified).grainy
     assert dict(read.fields) == card.truth
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text", "sure"),
+    [
+        (["13", "3"], "Phường 13, quận 3", (0.9, 0.9, 0.9, 0.9)),
+        (["13"], "Phường 15, quận 5", (0.9, 0.35, 0.9, 0.35)),
+        (None, "Phường 15, quận 5", (0.9, 0.35, 0.9, 0.35)),
+    ],
+)
+def test_numbers_in_a_text_are_those_of_the_model_for_digits(
+    numbers: list[str] | None, text: str, sure: tuple[float, ...]
+) -> None:
+    read = Reading(tuple((word, 0.9) for word in ["Phường", "15,", "quận", "5"]), 1.0, reading.PAGE)
+    found = reading._with_numbers(read, numbers)
+    assert " ".join(word for word, _ in found.words) == text
+    assert tuple(trust for _, trust in found.words) == sure
+    assert (found.weight, found.reader) == (1.0, reading.PAGE)
 
 
 def test_a_blurred_photograph_is_to_be_taken_again(photo: Image) -> None:

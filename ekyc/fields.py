@@ -79,11 +79,9 @@ def find(
     spans: dict[str, Box] = {}
     scores: dict[str, float] = {}
     for label in labels:
-        if label.field == OTHER:
+        if label.field == OTHER or label.field not in missing:
             continue
         place, span, taken = _value_words(label, labels, lines, height, width, template)
-        if label.field not in missing:
-            continue
         value = read_value(label.field, taken, template)
         if least < 1 and (value is None or like_label(value.text, template)):
             continue

@@ -26,6 +26,8 @@ ABOVE_GRAIN = 3.0
 """Deviations of the grain that ink stands out by."""
 LETTERS = (5, 75)
 """Pixels that a letter is high, with its accents, on a card WIDTH pixels wide."""
+MOST = 45
+"""Lines of a picture that may be a card; one has about 20, a page of text many more, and reading them all takes minutes."""
 USUAL = 20.0
 """Pixels of a letter where none was found."""
 
@@ -33,7 +35,8 @@ USUAL = 20.0
 def find(gray: Gray, portrait: Box | None = None) -> list[Box]:
     """Boxes of the lines of print on an evened card, a wide gap parts columns; from top to bottom.
 
-    What lies in *portrait* is left out: eyes, glasses and collars look like print.
+    What lies in *portrait* is left out: eyes, glasses and collars look like print. None at all where there are more than ``MOST``:
+    that is no card.
     """
     depth, near, least = _depth(gray)
     if portrait is not None:
@@ -53,7 +56,10 @@ def find(gray: Gray, portrait: Box | None = None) -> list[Box]:
         box = (left, top, left + width, top + deep)
         boxes += [box] if deep < 1.9 * height else _apart(print_, box, height)
     boxes = [box for box in boxes if box[3] - box[1] >= 0.5 * height and box[2] - box[0] >= 0.9 * height]
-    return sorted(_merged(boxes, height), key=lambda box: (box[1] + box[3], box[0]))
+    if len(boxes) > 10 * MOST:
+        return []
+    merged = _merged(boxes, height)
+    return sorted(merged, key=lambda box: (box[1] + box[3], box[0])) if len(merged) <= MOST else []
 
 
 def _apart(ink: NDArray[np.uint8], box: Box, height: float) -> list[Box]:

@@ -1,7 +1,7 @@
 """What words the values of a card are made of: names of people and places, titles. The prior of the vote.
 
-``vocabulary/words.toml`` is common knowledge, no register: what stands on no list stays possible, only less likely, and a word is
-never put in place of one that all readers agree on.
+``vocabulary/words.toml`` is common knowledge, no register: what stands on no list stays possible, only less likely. A listed word
+can be preferred to a doubtful one that was read; the members see what was made of their card and confirm it.
 """
 
 from __future__ import annotations

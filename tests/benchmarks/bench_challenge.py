@@ -186,7 +186,7 @@ def passive_notes() -> list[str]:
     if path is None:
         return ["passive model: not measured (EKYC_PASSIVE_MODEL was not set)"]
     return [
-        f"passive model: {path.name}, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}…",
+        f"passive model: EKYC_PASSIVE_MODEL names {path.name}, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}…",
         (
             "the passive model judges what a camera's picture looks like, and no camera took these: grain, screen and paper are computed, most faces drawn. "
             "Its figures say that it is wired in and how the pair decides; they say nothing about skin, paper and glass before a real phone"

@@ -6,25 +6,14 @@ from ekyc.elimination import eliminate
 from ekyc.fields import find
 from ekyc.ocr import Word
 from ekyc.templates import templates
+from tests.printed import WIDTH, line
 
 OLD = templates()[0]
-EM, HIGH = 15, 30
-
-
-def line(y: int, *pieces: tuple[int, str]) -> list[Word]:
-    """Words of one printed line: every piece begins at its x."""
-    found = []
-    for x, text in pieces:
-        at = x
-        for word in text.split(" "):
-            found.append(Word(word, (at, y, at + EM * len(word), y + HIGH), 0.95))
-            at += EM * (len(word) + 1)
-    return found
 
 
 def left_over(*lines: list[Word]) -> dict[str, str]:
     words = [word for one in lines for word in one]
-    found = find(words, OLD, 1300)
+    found = find(words, OLD, WIDTH)
     return {name: value.text for name, value in eliminate(found.values, found.places, [words], OLD).items()}
 
 

@@ -7,20 +7,9 @@ import pytest
 from ekyc.fields import find
 from ekyc.ocr import Word
 from ekyc.templates import templates
+from tests.printed import WIDTH, line
 
 OLD = templates()[0]
-WIDTH, HIGH, EM = 1300, 30, 15
-
-
-def line(y: int, *pieces: tuple[int, str], height: int = HIGH) -> list[Word]:
-    """Words of one printed line: every piece begins at its x."""
-    found = []
-    for x, text in pieces:
-        at = x
-        for word in text.split(" "):
-            found.append(Word(word, (at, y, at + EM * len(word), y + height), 0.95))
-            at += EM * (len(word) + 1)
-    return found
 
 
 def values(*lines: list[Word]) -> dict[str, str]:

@@ -63,3 +63,13 @@ def test_an_empty_sheet_has_no_lines() -> None:
 def test_lines_that_words_do_not_cover() -> None:
     seen = [Word("Thu", (40, 180, 100, 210), 0.9), Word("?", (700, 180, 800, 210), 0.3)]
     assert unread.boxes([(38, 178, 110, 212), (700, 180, 800, 210)], seen) == [(700, 180, 800, 210)]
+
+
+@pytest.mark.parametrize("columns", [5, 15])
+def test_a_page_full_of_print_is_no_card(columns: int) -> None:
+    page = np.full((820, 1300), WHITE, np.uint8)
+    wide = 1300 // columns - 18
+    for y in range(20, 800, 36):
+        for x in range(10, 1300 - wide, wide + 18):
+            cv2.rectangle(page, (x, y), (x + wide // 2, y + 18), 60, -1)
+    assert lines.find(page) == []

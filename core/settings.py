@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     ekyc_vendor: str | None = Field(default=None, alias="EKYC_VENDOR")
     ekyc_same_from: float = Field(default=0.36, alias="EKYC_SAME_FROM", ge=-1, le=1)
     ekyc_review_from: float = Field(default=0.25, alias="EKYC_REVIEW_FROM", ge=-1, le=1)
-    ekyc_min_confidence: float = Field(default=0.92, alias="EKYC_MIN_CONFIDENCE", ge=0, le=1)
+    ekyc_min_confidence: float = Field(default=0.85, alias="EKYC_MIN_CONFIDENCE", ge=0, le=1)
     ekyc_min_text_height: float = Field(default=12, alias="EKYC_MIN_TEXT_HEIGHT", ge=0)
     ekyc_min_sharpness: float = Field(default=0.2, alias="EKYC_MIN_SHARPNESS", ge=0, le=1)
     ekyc_max_glare: float = Field(default=0.05, alias="EKYC_MAX_GLARE", ge=0, le=1)

@@ -67,6 +67,8 @@ def _dates(known: Mapping[str, Value], free: Sequence[Value]) -> dict[str, Value
     absent = [name for name in DATES if name not in known]
     if not absent or len(free) != len(absent):
         return {}
+    if len(absent) == 1:  # a known one may be misread: what cannot be true together is found out later
+        return {absent[0]: free[0]}
     orders = []
     for order in permutations(free):
         every = {**known, **dict(zip(absent, order, strict=True))}

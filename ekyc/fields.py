@@ -7,7 +7,7 @@ below it. Home town and issuer may run on in the next line.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,6 +25,10 @@ TEXTS = ("full_name", "home_town", "issuer")
 """Fields whose value begins with a capital."""
 LONGEST_LABEL = 7
 """Words."""
+BEFORE = 1.2
+"""Clear ground before a value without label, in heights of a word: another word of it would stand nearer."""
+VAGUEST = 0.55
+"""How much of a label must be made out not to be taken for a value."""
 _CUT = re.compile(r"(?<=:)(?=[^\s:])|(?<=[^\W\d_]{2})(?=\d{2})|(?<=\d{4})(?=[^\W\d_]{2})")
 """Where one reader's word is two: after a colon, between letters and a number."""
 
@@ -204,11 +208,55 @@ def _labels(
     return sorted(chosen, key=lambda label: (label.line, label.first))
 
 
+def _starts(line: list[Word], first: int, height: float) -> bool:
+    """Whether the word *first* of *line* begins a line or a column: what stands after a gap or a whole number does."""
+    if first == 0:
+        return True
+    before = line[first - 1]
+    return line[first].box[0] - before.box[2] > 0.8 * height or sum(c.isdigit() for c in before.text) >= 6
+
+
+def unlabelled(
+    name: str,
+    words: Sequence[Word],
+    template: Template,
+    width: int,
+    fits: Callable[[str], bool],
+    taken_up: Sequence[Box],
+) -> Found:
+    """The value of *name* (of the texts) where its label cannot be read: what *fits* it, below some of what is *taken_up*.
+
+    What stands right before it belongs to its span: print or glare there leave a doubt.
+    """
+    lines = rows([word for word in words if not inside(word.box, taken_up)])
+    height = typical_height(words)
+    labels = _labels(lines, template, height, FIELDS, VAGUEST)
+    ends = {(label.line, label.last) for label in _labels(lines, template, height, FIELDS, 1.0)}
+    for index, line in enumerate(lines):
+        for first, word in enumerate(line):
+            starts = _starts(line, first, height) or line[first - 1].text.endswith(":")
+            if not (starts and word.text[0].isupper()) or _labelled(index, [word], labels, lines):
+                continue
+            if (index, first - 1) in ends:  # another field's value
+                continue
+            if not any(box[3] < word.middle for box in taken_up):
+                continue
+            place, span, taken = _value_words(
+                _Label(index, first, first - 1, name, 0), labels, lines, height, width, template
+            )
+            value = read_value(name, taken, template)
+            if value is None or not fits(value.text) or like_label(value.text, template):
+                continue
+            left = max(0, word.box[0] - round(BEFORE * height))
+            return Found({name: value}, {name: place}, {name: (left, *span[1:])}, {name: 0.0}, 1)
+    return Found()
+
+
 def _match(
     together: str, line: list[Word], index: int, first: int, last: int, template: Template, height: float
 ) -> Iterator[_Label]:
     colon = line[last].text.endswith(":") or (last + 1 < len(line) and line[last + 1].text.startswith(":"))
-    starts = first == 0 or line[first].box[0] - line[first - 1].box[2] > 0.8 * height
+    starts = _starts(line, first, height)
     for text, wanted in template.labels.items():
         if abs(len(text) - len(together)) > max(1, len(text) // 10):
             continue
@@ -234,8 +282,10 @@ def _guess(
     least: float,
 ) -> Iterator[_Label]:
     """A label of which little more than half was made out, or less: the nearest of all, unless it was read for certain."""
-    starts = first == 0 or line[first].box[0] - line[first - 1].box[2] > 0.8 * height
-    if not starts or len(together) < 4:
+    starts = _starts(line, first, height)
+    # Only the first word of a label is written large: two such words are a name.
+    names = last > first and line[first].text[0].isupper() and line[first + 1].text[0].isupper()
+    if not starts or len(together) < 4 or names:
         return
     alike, field = max(
         (Levenshtein.normalized_similarity(text, together), field) for text, field in template.labels.items()

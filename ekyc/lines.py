@@ -32,17 +32,17 @@ USUAL = 20.0
 """Pixels of a letter where none was found."""
 
 
-def find(gray: Gray, portrait: Box | None = None) -> list[Box]:
+def find(gray: Gray, portrait: Box | None = None, height: float | None = None) -> list[Box]:
     """Boxes of the lines of print on an evened card, a wide gap parts columns; from top to bottom.
 
-    What lies in *portrait* is left out: eyes, glasses and collars look like print. None at all where there are more than ``MOST``:
-    that is no card.
+    What lies in *portrait* is left out: eyes, glasses and collars look like print. *height*: pixels of a letter where that is
+    known. None at all where there are more than ``MOST``: that is no card.
     """
     depth, near, least = _depth(gray)
     if portrait is not None:
         left, top, right, bottom = portrait
         depth[max(0, top) : bottom, max(0, left) : right] = 0
-    print_, height = _letters((depth > np.maximum(SHARE * near, least)).astype(np.uint8), None)
+    print_, height = _letters((depth > np.maximum(SHARE * near, least)).astype(np.uint8), height)
     # What touches a stamp or a border is too large for letters: its darker strokes are.
     rest = ((depth > np.maximum(DARKER * near, least)) & (print_ == 0)).astype(np.uint8)
     print_ |= _letters(rest, height)[0]

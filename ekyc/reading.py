@@ -11,23 +11,24 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 
 import cv2
 import numpy as np
 
 from core import clock
 from core.settings import settings
-from ekyc import quality, rectify, unread
+from ekyc import quality, rectify, unread, views
 from ekyc.elimination import eliminate
 from ekyc.faces.types import Face
-from ekyc.fields import TEXTS, Found, find, typical_height
+from ekyc.fields import TEXTS, Found, find, typical_height, unlabelled
 from ekyc.ocr import Box, Gray, LineReader, Reader, Word, line_reader, reader
 from ekyc.results import FIELDS, CardReading, Image, Quality, Reason
 from ekyc.surface import ABOVE, ABOVE_CAPITALS, HEIGHTS, Surface
 from ekyc.templates import Template, templates
-from ekyc.values import DATES, read_value
+from ekyc.values import DASHES, DATES, read_value
 from ekyc.voting import Reading, Verdict, vote, vote_digits
-from ekyc.words import like, usual
+from ekyc.words import expected, fits, like, usual, whole
 
 WIDTH = 1300
 """Pixels of the rectified card: capitals become 20 to 35 pixels high, what the reader was trained on."""
@@ -47,20 +48,27 @@ OUT_OF_FOCUS = 0.03
 """``quality.fine_detail`` of a card on which no letter can be made out."""
 CUT_OFF = 0.6
 """What remains of the confidence in a value next to print that no reader saw as words, or to glare."""
+AFTER = 0.7
+"""Where a dash ends after a line, in parts of its height."""
 CERTAIN = 0.93
 """From here on a field is not read again."""
 
 
 @dataclass
 class _Card:
-    """A card on its way: its surface, the words of all views, what they say, ``readings`` of every field so far."""
+    """A card on its way: its surface, the words of all views, what they say, ``readings`` of every field so far.
+
+    ``quarters``: turns against the clock that brought it upright. ``verdicts``: what was voted last, and on which readings.
+    """
 
     surface: Surface
     words: list[Word]
     found: Found
     template: Template
+    quarters: int
     faces: list[Face] = field(default_factory=list)
     readings: dict[str, list[Reading]] = field(default_factory=dict)
+    verdicts: dict[str, tuple[tuple[Reading, ...], Verdict | None]] = field(default_factory=dict)
 
     @property
     def flat(self) -> Image:
@@ -84,12 +92,13 @@ def read_card(image: Image, *, template: Template | None = None) -> CardReading:
     if outline is not None and outline.score >= 0.25:
         flat = rectify.straighten(image, outline, WIDTH)
         card = _settle(flat, (0, 2), text, designs)
+        _more_views(card, text)
     if card is None or card.found.labels < FEWEST_LABELS:
         flat = _resized(image)
         other = _settle(flat, (0, 2, 1, 3), text, designs)
+        _more_views(other, text)
         if card is None or other.found.labels > card.found.labels:
             card, outline = other, None
-    _more_views(card, text)
     if card.found.labels < FEWEST_LABELS:
         return _not_read(image, outline, card)
     _line_by_line(card, text)
@@ -123,7 +132,7 @@ def _settle(flat: Image, turns: Sequence[int], text: Reader, designs: Sequence[T
         words = surface.read(text)
         found, design = _best(words, designs, surface.width)
         if best is None or found.labels > best.found.labels:
-            best = _Card(surface, words, found, design, people)
+            best = _Card(surface, words, found, design, quarters, people)
         if best.found.labels >= FEWEST_LABELS:
             break
     assert best is not None
@@ -191,15 +200,46 @@ def _more_views(card: _Card, text: Reader) -> None:
         ]
         for found in sorted(guesses, key=lambda found: -sum(found.scores.values())):
             _join(card, found)
+    _eliminate(card, seen)
+    _unlabelled(card, seen)
+    if card.missing and card.found.labels >= FEWEST_LABELS and (boxes := surface.overlooked()):
+        words = [*seen[0], *surface.read_lines(text, 0, boxes)]
+        seen.append(words)
+        _join(card, find(words, card.template, surface.width))
+        _eliminate(card, seen)
+    card.words = [word for words in seen for word in words]
+
+
+def _eliminate(card: _Card, seen: Sequence[Sequence[Word]]) -> None:
     more = eliminate(card.found.values, card.found.places, seen, card.template)
     places = {name: value.boxes for name, value in more.items()}
     _join(card, Found(more, places, {name: boxes[0] for name, boxes in places.items()}))
-    card.words = [word for words in seen for word in words]
+
+
+def _unlabelled(card: _Card, seen: Sequence[Sequence[Word]]) -> None:
+    """Home town and issuer where none of the views *seen* shows their labels: what of the rest reads as they do.
+
+    Both may begin alike ("Thị trấn", "Thị ủy"), but only a home town has parts.
+    """
+    for name in ("home_town", "issuer"):
+        if name not in card.missing or (name == "issuer" and "home_town" in card.missing):
+            continue
+        taken = [box for found in card.found.values for box in card.found.places[found]]
+        guesses = [
+            unlabelled(name, words, card.template, card.surface.width, partial(fits, name), taken) for words in seen
+        ]
+        best = max(guesses, key=lambda found: max((value.confidence for value in found.values.values()), default=-1.0))
+        if best.values:
+            card.found.places.pop(name, None)
+            _join(card, best)
 
 
 def _join(card: _Card, found: Found) -> None:
     """Add what another view *found*: its readings, and places where there were none or nothing could be read."""
     _collect(card, found)
+    for name in found.values:
+        if name in card.found.values:
+            card.found.places[name] = _wider(card.found.places[name], found.places[name])
     for name in card.missing:
         if name in found.places and (name in found.values or name not in card.found.places):
             card.found.places[name] = found.places[name]
@@ -207,6 +247,17 @@ def _join(card: _Card, found: Found) -> None:
             if name in found.values:
                 card.found.values[name] = found.values[name]
     card.found = replace(card.found, labels=len(card.found.places))
+
+
+def _wider(boxes: Sequence[Box], others: Sequence[Box]) -> tuple[Box, ...]:
+    """*boxes* of lines, each as wide as it and its like among *others* together: one view misses a word at an end."""
+    if len(boxes) != len(others):
+        return tuple(boxes)
+    wider = []
+    for (left, top, right, bottom), (first, above, last, below) in zip(boxes, others, strict=True):
+        same = min(bottom, below) - max(top, above) > 0.6 * (bottom - top)
+        wider.append((min(left, first), top, max(right, last), bottom) if same else (left, top, right, bottom))
+    return tuple(wider)
 
 
 def _line_by_line(card: _Card, text: Reader) -> None:
@@ -264,9 +315,9 @@ def _with_numbers(reading: Reading, numbers: Sequence[str] | None) -> Reading:
 
 
 def _second_opinion(card: _Card, second: LineReader) -> None:
-    """The other reader, for the fields that are still doubtful."""
+    """The other reader, for the fields that are still doubtful, and for a name that has its like."""
     for name in FIELDS:
-        if _doubtful(card, name):
+        if _doubtful(card, name) or (name == "full_name" and _one_sided(card, name)):
             for view in (0, 1):
                 every = []
                 for line in _lines(card, name, view):
@@ -276,25 +327,53 @@ def _second_opinion(card: _Card, second: LineReader) -> None:
 
 
 def _verdict(card: _Card, name: str) -> Verdict | None:
-    readings = card.readings.get(name, [])
+    readings = tuple(card.readings.get(name, ()))
+    if card.verdicts.get(name, ((), None))[0] != readings:
+        card.verdicts[name] = (readings, _voted(name, readings))
+    return card.verdicts[name][1] if readings else None
+
+
+def _voted(name: str, readings: Sequence[Reading]) -> Verdict | None:
     if name in NUMBERS:
-        by_digits = [reading for reading in readings if reading.reader != PAGE]
-        return vote_digits(by_digits if len(by_digits) >= 2 else readings)
-    return vote(readings, lambda word, place: usual(name, word, place), lambda word: like(name, word))
+        return vote_digits(readings)
+    return vote(
+        readings,
+        lambda word, place: usual(name, word, place),
+        lambda word: like(name, word),
+        lambda places: expected(name, places),
+    )
 
 
 def _doubtful(card: _Card, name: str) -> bool:
+    """Whether the field *name* should be read once more: it is not certain, or a number was read differently."""
     verdict = _verdict(card, name)
-    return verdict is None or verdict.confidence < CERTAIN
+    if verdict is None or verdict.confidence < CERTAIN:
+        return True
+    read = {reading.words[0][0] for reading in card.readings[name] if reading.words}
+    return name in NUMBERS and read != {verdict.text}
+
+
+def _one_sided(card: _Card, name: str) -> bool:
+    """Whether only one reader has seen a word of *name* that other accents would make another: readers err in them together."""
+    verdict = _verdict(card, name)
+    readers = {reading.reader for reading in card.readings.get(name, ())}
+    return verdict is not None and len(readers) == 1 and any(like(name, word) for word in verdict.text.split())
 
 
 def _lines(card: _Card, name: str, view: int) -> list[Gray]:
-    above = ABOVE_CAPITALS if name == "full_name" and view else ABOVE
-    strips = [card.surface.strip(view, box, HEIGHTS[view], above) for box in card.found.places.get(name, ())]
+    above = ABOVE_CAPITALS if name == "full_name" else ABOVE
+    boxes = list(card.found.places.get(name, ()))
+    if name == "home_town" and len(boxes) > 1:  # a dash at the end of the first line has no size of a letter
+        left, top, right, bottom = boxes[0]
+        boxes[0] = (left, top, right + round(AFTER * (bottom - top)), bottom)
+    strips = [card.surface.strip(view, box, HEIGHTS[view], above) for box in boxes]
     return [strip.image for strip in strips if strip is not None]
 
 
 def _add(card: _Card, name: str, lines: Sequence[Sequence[Word]], by: str) -> None:
+    if name == "home_town" and len(lines) > 1 and any("," in word.text for word in lines[0]):
+        # Where commas part the value, a dash at the end of the first line is a speck.
+        lines = [[word for word in lines[0] if word.text not in DASHES], *lines[1:]]
     value = read_value(name, lines, card.template)
     if value is not None:
         card.readings.setdefault(name, []).append(Reading(value.words, 1.0, by))
@@ -353,6 +432,24 @@ def contradictory(fields: Mapping[str, str | None]) -> set[str]:
     return wrong
 
 
+def _off_by_a_slip(card: _Card, fields: Mapping[str, str | None]) -> set[str]:
+    """The dates of joining and of full membership, where a reading that was outvoted puts them exactly a year apart.
+
+    That is the rule (twelve months of probation: Charter of the Communist Party of Vietnam, article 5), and hardly a coincidence.
+    """
+    pair = ("joined_on", "official_on")
+    voted = [fields.get(name) for name in pair]
+    if None in voted or _year_later(voted[0]) == voted[1]:
+        return set()
+    read = [{reading.words[0][0] for reading in card.readings.get(name, []) if reading.words} for name in pair]
+    slip = voted[1] in {_year_later(day) for day in read[0]} or _year_later(voted[0]) in read[1]
+    return set(pair) if slip else set()
+
+
+def _year_later(day: str | None) -> str | None:
+    return f"{int(day[:4]) + 1}{day[4:]}" if day else None
+
+
 def _decided(
     image: Image, outline: rectify.Outline | None, card: _Card, verdicts: Mapping[str, Verdict]
 ) -> CardReading:
@@ -360,10 +457,16 @@ def _decided(
     fields = {name: verdicts[name].text if name in verdicts else None for name in FIELDS}
     confidence = {name: verdicts[name].confidence if name in verdicts else None for name in FIELDS}
     height = typical_height(card.words)
-    for name in unread.cut_off(card.surface.plain, quality.burnt(card.flat), card.words, card.found, height):
+    for name in unread.cut_off(
+        card.surface.plain, views.ground(card.surface.raw), card.words, card.found, height, fields
+    ):
         known = confidence[name]
         confidence[name] = known * CUT_OFF if known is not None else None
-    for name in contradictory(fields):
+    for name in TEXTS:
+        known, text = confidence[name], fields[name]
+        if known is not None and text is not None and not whole(name, text):
+            confidence[name] = known * CUT_OFF
+    for name in contradictory(fields) | _off_by_a_slip(card, fields):
         known = confidence[name]
         confidence[name] = known * 0.5 if known is not None else None
     reasons = quality.complaints(measured)
@@ -374,6 +477,8 @@ def _decided(
     least = settings().ekyc_min_confidence
     if any(sure is None or sure < least for sure in confidence.values()):
         reasons.append(Reason.FIELD_DOUBTFUL)
+    if reasons and (card.quarters or (outline is not None and outline.on_its_side())):
+        reasons.append(Reason.NOT_UPRIGHT)  # it was turned, but a card held upright is larger in the picture
     rounded = {name: None if sure is None else round(sure, 3) for name, sure in confidence.items()}
     decision = "retake" if reasons else "ok"
     return CardReading(fields, rounded, measured, decision, tuple(reasons), card.flat, _portrait(card))

@@ -26,8 +26,12 @@ SEARCH_SIDE = 640
 """Longer side of the picture in which the outline is looked for."""
 MIN_SHARE, MAX_SHARE = 0.1, 0.985
 """Share of the picture that a card may fill; more is the picture itself."""
-CLEAR = 0.5
-"""Score from which the outline is beyond doubt."""
+SURE, CLEAR = 0.65, 0.5
+"""Scores from which straight edges are not looked for, and the light is not evened."""
+EVENED = 0.85
+"""What a score in evened light is worth: edges are stronger there, those of grain too."""
+WIDE = 60
+"""Pixels over which the light is evened."""
 LINES = 16
 """Straight edges, longest first, that may be sides of the card."""
 MOST = 200
@@ -58,6 +62,11 @@ class Outline:
         sides = _sides(self.corners)
         return float(max(sides[0] + sides[2], sides[1] + sides[3]) / 2)
 
+    def on_its_side(self) -> bool:
+        """Whether the shorter sides lie horizontally."""
+        sides = _sides(self.corners)
+        return bool(sides[0] + sides[2] < sides[1] + sides[3])
+
 
 def find(image: Image) -> Outline | None:
     """The outline of the card in *image*; None when nothing in it looks like one."""
@@ -65,9 +74,28 @@ def find(image: Image) -> Outline | None:
     scale = SEARCH_SIDE / max(height, width)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=how).astype(np.uint8, copy=False)
-    size = (small.shape[1], small.shape[0])
+    best = _better(_framed(small), _crossing_sides(small), SURE)
+    if best is None or best.score < CLEAR:
+        # A shadow's edge is a side to all of these: once more with the light evened, where the grain counts for more.
+        lit = _evenly_lit(small)
+        again = _better(_framed(lit), _crossing_sides(lit), CLEAR / EVENED)
+        if again is not None and (best is None or EVENED * again.score > best.score):
+            best = Outline(again.corners, EVENED * again.score)
+    return Outline((best.corners / scale).astype(np.float32), best.score) if best else None
+
+
+def _better(first: Outline | None, other: Iterator[Outline], sure: float) -> Outline | None:
+    """*first*, or one of *other* with a higher score where *first* is not *sure*."""
+    if first is not None and first.score >= sure:
+        return first
+    return max((first, *other) if first else other, key=lambda outline: outline.score, default=None)
+
+
+def _framed(image: Image) -> Outline | None:
+    """The best outline around something that differs from its surroundings."""
+    size = (image.shape[1], image.shape[0])
     candidates: list[tuple[float, Points]] = []
-    for mask in _masks(small):
+    for mask in _masks(image):
         outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         for outline in sorted(outlines, key=cv2.contourArea, reverse=True)[:3]:
             hull = cv2.convexHull(outline)
@@ -80,14 +108,28 @@ def find(image: Image) -> Outline | None:
                 continue
             filled = area / max(cv2.contourArea(corners), 1.0)
             candidates.append((score * float(np.clip(1 - 3 * abs(filled - 0.985), 0.1, 1)), corners))
-    lab = cv2.cvtColor(cv2.GaussianBlur(small, (0, 0), 1.2), cv2.COLOR_BGR2LAB).astype(np.float32)
-    best = _best(candidates, lab)
-    if best is None or best.score < CLEAR:
-        # Things that touch the card spoil its outline, but not the straight lines of its sides.
-        crossed = _best([(_score(corners, size), corners) for corners in _crossed(small, size)], lab)
-        if crossed is not None and (best is None or crossed.score > best.score):
-            best = crossed
-    return Outline((best.corners / scale).astype(np.float32), best.score) if best else None
+    return _best(candidates, _colours(image))
+
+
+def _crossing_sides(image: Image) -> Iterator[Outline]:
+    """The best outline between straight edges: things that touch the card spoil what is around it, but not those of its sides."""
+    size = (image.shape[1], image.shape[0])
+    best = _best([(_score(corners, size), corners) for corners in _crossed(image, size)], _colours(image))
+    if best is not None:
+        yield best
+
+
+def _colours(image: Image) -> NDArray[np.float32]:
+    return cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 1.2), cv2.COLOR_BGR2LAB).astype(np.float32)
+
+
+def _evenly_lit(image: Image) -> Image:
+    """*image* without what the light does over wide areas (retinex: Jobson, Rahman and Woodell 1997)."""
+    levels: NDArray[np.float32] = np.log1p(image.astype(np.float32))
+    levels -= cv2.GaussianBlur(levels.mean(axis=2), (0, 0), WIDE)[..., None]
+    low, high = np.percentile(levels, (1, 99))
+    lit: Image = np.clip((levels - low) * (255 / max(high - low, 1e-3)), 0, 255).astype(np.uint8)
+    return lit
 
 
 def _best(candidates: list[tuple[float, Points]], lab: NDArray[np.float32]) -> Outline | None:
@@ -191,10 +233,7 @@ def whole(image: Image) -> Outline:
 
 def straighten(image: Image, outline: Outline, width: int) -> Image:
     """The card in *outline*, its longer side *width* pixels and horizontal; it may still stand on its head."""
-    corners = outline.corners
-    sides = _sides(corners)
-    if sides[0] + sides[2] < sides[1] + sides[3]:
-        corners = np.roll(corners, 1, axis=0)
+    corners = np.roll(outline.corners, 1, axis=0) if outline.on_its_side() else outline.corners
     height = round(width / _aspect(corners))
     target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     shrink = outline.width() / width

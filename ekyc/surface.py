@@ -21,6 +21,10 @@ PAGE_HEIGHT = 40
 ABOVE, ABOVE_CAPITALS = 0.22, 0.45
 """Margin above a line in parts of its height; capitals carry their accents higher."""
 BELOW, BESIDE = 0.22, 0.3
+LETTER = 0.7
+"""Height of a letter in parts of its line's box."""
+OVERLOOKED = 12
+"""More lines than these that were overlooked are no print."""
 
 
 class Strip(NamedTuple):
@@ -54,7 +58,8 @@ class Surface:
     @cached_property
     def plain(self) -> Gray:
         """Evened, dark print on light, not sharpened unless the grain hides the strokes."""
-        return views.even(views.turned_dark(views.calm(self.raw), self._light))
+        shown = views.calm(self.raw) if self.grainy else self.raw
+        return views.even(views.turned_dark(shown, self._light))
 
     def view(self, number: int) -> Gray:
         """One of ``len(views.SHARPENINGS)`` views, evened, dark print on light."""
@@ -65,6 +70,16 @@ class Surface:
     def find_lines(self, portrait: Box | None) -> None:
         """Set ``boxes``; what lies in *portrait* is no print."""
         self.boxes = lines.find(views.clear(self.raw, self._light, views.SMOOTH), portrait)
+
+    def overlooked(self) -> list[Box]:
+        """Lines that stronger ones near them, or the portrait, hid from ``find_lines``; words only: three times as wide as high."""
+        view = views.clear(self.raw, self._light, views.SMOOTH)
+        pad = 3
+        for left, top, right, bottom in self.boxes:
+            view[max(0, top - pad) : bottom + pad, max(0, left - pad) : right + pad] = round(views.WHITE)
+        height = LETTER * float(np.median([bottom - top for _, top, _, bottom in self.boxes])) if self.boxes else None
+        found = [box for box in lines.find(view, height=height) if box[2] - box[0] > 3 * (box[3] - box[1])]
+        return found if len(found) <= OVERLOOKED else []
 
     def read(self, text: Reader) -> list[Word]:
         """The words of the first view: of a grainy card line by line, else as the reader finds them and the lines it left out."""

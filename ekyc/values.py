@@ -39,6 +39,7 @@ _LETTER_DIGITS = str.maketrans(
     }
 )
 _NUMERIC = re.compile(r"(?<!\d)(\d{1,4})\s*[/\-.,\s]\s*(\d{1,2})\s*[/\-.,\s]\s*(\d{1,4})(?!\d)")
+_DAY = re.compile(r"\d{1,2}[/\-.]\d{1,2}[/\-.]\d{2,4}")
 _WORDED = re.compile(r"(\d{1,2})\s*(?:thang)\s*(\d{1,2})\s*(?:nam)\s*(\d{4})")
 _TOGETHER = re.compile(r"(?<!\d)(\d{2})[1/7|]?(\d{2})[1/7|]?(\d{4})(?!\d)")
 UNSURE = 0.5
@@ -73,6 +74,9 @@ def _number(words: Sequence[Word], boxes: tuple[Box, ...], template: Template) -
     sure: list[float] = []
     worth = 1.0
     for word in words:
+        if _DAY.search(word.text):  # a date is no number
+            joined, sure, worth = "", [], 1.0
+            continue
         digits = re.sub(r"[\s.,\-·:/]", "", word.text)
         if not digits.isdecimal():
             digits, worth = digits.translate(_LETTER_DIGITS), UNSURE
@@ -141,10 +145,14 @@ def clean(text: str) -> str:
 
 
 def _text(name: str, words: Sequence[Word], boxes: tuple[Box, ...]) -> Value | None:
-    kept = [(piece, word.confidence) for word in words for piece in clean_word(word.text)]
+    written = [(word.text.replace(";", ","), word.confidence) for word in words]
+    kept = [(piece, sure) for text, sure in written for piece in clean_word(text)]
     for place in range(len(kept) - 1, 0, -1):
         if kept[place][0] == ",":  # read as a word of its own
             kept[place - 1 : place + 1] = [(kept[place - 1][0] + ",", kept[place - 1][1])]
+    if name == "home_town":  # its parts are parted by commas: a full stop after a whole word is one
+        last = len(kept) - 1
+        kept = [(_comma(text) if place < last else text, sure) for place, (text, sure) in enumerate(kept)]
     if name == "full_name":
         kept = [(text.strip(".,-/()&"), sure) for text, sure in kept]
         kept = [(text, sure) for text, sure in kept if text]
@@ -159,13 +167,17 @@ def _text(name: str, words: Sequence[Word], boxes: tuple[Box, ...]) -> Value | N
     return Value(text, min(sure for _, sure in pairs), pairs, boxes)
 
 
+def _comma(word: str) -> str:
+    """*word* of a home town with the mark that can stand after it: none after a small word ("huyện"), a comma after a name."""
+    if word[0].islower():
+        return word.rstrip(".,;")
+    return word[:-1] + "," if len(word) > 3 and word[-1] in ".;" and word[-2].islower() else word
+
+
 def clean_word(text: str) -> list[str]:
     """The pieces of one read word that may stand in a value."""
-    return [
-        piece
-        for piece in _NOISE.sub(" ", _dashes(text)).split()
-        if any(c.isalnum() for c in piece) or piece in ("-", "&", ",")
-    ]
+    apart = re.sub(r"(?<=\w)-$", " -", _NOISE.sub(" ", _dashes(text)).strip())
+    return [piece for piece in apart.split() if any(c.isalnum() for c in piece) or piece in ("-", "&", ",")]
 
 
 def around(words: Sequence[Word]) -> Box:

@@ -8,8 +8,10 @@ are weighed digit by digit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import exp, log
 
 from rapidfuzz.distance import Indel, Levenshtein
@@ -27,8 +29,9 @@ MISSED, MISSED_DASH, ADDED = 0.03, 0.3, 0.02
 """How often a reader drops a word, drops a lone dash, adds one that is not there."""
 
 
-DISSENT = 0.4
+DISSENT = 0.3
 """What a reader takes from the probability that is entirely sure of another word that would do as well."""
+SHARE = 0.5
 DOUBTED = 0.5
 """Up to here a reader is too unsure to dissent."""
 LIGHT = 0.1
@@ -39,6 +42,8 @@ AT_MOST = 1.5
 """Trust in all readings by one reader together: it repeats its mistakes."""
 UNREAD = 0.3
 """Weight of the chance that nobody read the word that is printed."""
+AGREED = 0.6
+"""Confidence that a number has at least when two readers read it alike: their own is at times nought for a whole line."""
 OTHER_LENGTH = 0.3
 """What a reading of a number takes away that has another count of digits."""
 
@@ -46,6 +51,12 @@ Usual = Callable[[str, int], float]
 """How usual a word is at its place in the value, 1 for any that is expected there."""
 Like = Callable[[str], Sequence[str]]
 """The words of the vocabulary that a word as read may be."""
+Expected = Callable[[Sequence[Collection[str]]], Mapping[int, Collection[str]]]
+"""What should stand in some places of a value, given the words read in each."""
+AMISS = 0.0005
+"""Prior of a word that has the letters of what should stand in its place, and other accents."""
+NO_DASH = 0.05
+"""Prior of nothing where a dash should stand."""
 Place = list[tuple[str, float, float]]
 """What the readings say in one place: text (nothing: ``""``), confidence, weight."""
 
@@ -76,19 +87,26 @@ class Verdict:
     votes: int
 
 
-def vote(readings: Sequence[Reading], usual: Usual | None = None, like: Like | None = None) -> Verdict | None:
+def vote(
+    readings: Sequence[Reading],
+    usual: Usual | None = None,
+    like: Like | None = None,
+    expected: Expected | None = None,
+) -> Verdict | None:
     """The value of *readings*; None without any.
 
-    *usual*: the prior of a word, *like*: others that it may be; without them every word is as likely as any.
+    *usual*: the prior of a word, *like*: others that it may be, *expected*: what should stand in a place; without them every word is
+    as likely as any.
     """
-    readings = _tempered(readings)
+    readings = _unglued(_tempered(readings))
     if not readings:
         return None
     places = _network(readings)
     words: list[str] = []
     confidence = 1.0
-    for place in places:
-        text, sure = _weigh(place, len(words), usual, like)
+    right = expected([{text for text, _, _ in place} for place in places]) if expected else {}
+    for number, place in enumerate(places):
+        text, sure = _weigh(place, len(words), usual, like, right.get(number, ()))
         confidence *= sure
         if text:
             words.append(text)
@@ -101,7 +119,7 @@ def vote(readings: Sequence[Reading], usual: Usual | None = None, like: Like | N
 
 def vote_digits(readings: Sequence[Reading]) -> Verdict | None:
     """The number or date of *readings*, weighed digit by digit among those of the usual length."""
-    readings = _tempered(readings)
+    readings = _tempered(_agreed(readings))
     if not readings:
         return None
     lengths: dict[int, float] = {}
@@ -121,6 +139,20 @@ def vote_digits(readings: Sequence[Reading]) -> Verdict | None:
     return Verdict(text, confidence, sum(reading.words[0][0] == text for reading in same))
 
 
+def _agreed(readings: Sequence[Reading]) -> list[Reading]:
+    """*readings*, those that two readers share digit by digit no less sure than ``AGREED``."""
+    readers: dict[str, set[str]] = defaultdict(set)
+    for reading in readings:
+        if reading.words:
+            readers[reading.words[0][0]].add(reading.reader)
+    return [
+        replace(reading, words=tuple((text, max(sure, AGREED)) for text, sure in reading.words))
+        if reading.words and len(readers[reading.words[0][0]]) > 1
+        else reading
+        for reading in readings
+    ]
+
+
 def _tempered(readings: Sequence[Reading]) -> list[Reading]:
     """*readings* that say something, no reader trusted more than ``AT_MOST`` in all."""
     sums: dict[str, float] = {}
@@ -132,6 +164,28 @@ def _tempered(readings: Sequence[Reading]) -> list[Reading]:
         for reading in readings
         if reading.words
     ]
+
+
+def _unglued(readings: Sequence[Reading]) -> list[Reading]:
+    """*readings*, words taken apart where more of the others have two for one ("ĐỖTHỊ", "ĐỖ THỊ")."""
+    single = Counter(fold(text) for reading in readings for text, _ in reading.words)
+    pairs = [
+        (one, other)
+        for reading in readings
+        for (one, _), (other, _) in pairwise(reading.words)
+        if DASH not in (one, other)
+    ]
+    times = Counter(fold(one + other) for one, other in pairs)
+    cut = {fold(one + other): len(one) for one, other in pairs}
+    apart = []
+    for reading in readings:
+        words: list[tuple[str, float]] = []
+        for text, sure in reading.words:
+            letters = fold(text)
+            at = cut[letters] if times[letters] > single[letters] else len(text)
+            words += [(part, sure) for part in (text[:at], text[at:]) if part]
+        apart.append(replace(reading, words=tuple(words)))
+    return apart
 
 
 def _network(readings: Sequence[Reading]) -> list[Place]:
@@ -208,9 +262,12 @@ def _alike(one: str, other: str) -> float:
     return 0.5 * Indel.normalized_similarity(one, other) + 0.5 * Indel.normalized_similarity(fold(one), fold(other))
 
 
-def _weigh(place: Place, number: int, usual: Usual | None, like: Like | None) -> tuple[str, float]:
-    """The likeliest word of one place and its probability."""
-    candidates = {text for text, _, _ in place}
+def _weigh(
+    place: Place, number: int, usual: Usual | None, like: Like | None, right: Collection[str] = ()
+) -> tuple[str, float]:
+    """The likeliest word of one place and its probability; *right*: what should stand there."""
+    candidates = {text for text, _, _ in place} | set(right)
+    letters = {fold(text) for text in right}
     if like:
         for text in list(candidates):
             if text and text != DASH:
@@ -218,6 +275,10 @@ def _weigh(place: Place, number: int, usual: Usual | None, like: Like | None) ->
     scores = {}
     for candidate in candidates:
         prior = usual(candidate, number) if usual and candidate and candidate != DASH else 1.0
+        if candidate not in right and fold(candidate) in letters:
+            prior = AMISS
+        elif not candidate and DASH in right:
+            prior = NO_DASH
         scores[candidate] = log(prior) + sum(
             weight * log(_likelihood(text, sure, candidate)) for text, sure, weight in place
         )
@@ -225,18 +286,17 @@ def _weigh(place: Place, number: int, usual: Usual | None, like: Like | None) ->
     # Something that nobody read: every reading is a mistake.
     other = sum(weight * log(_likelihood(text, sure, None)) for text, sure, weight in place) + log(UNREAD)
     total = sum(exp(score - scores[best]) for score in scores.values()) + exp(min(50.0, other - scores[best]))
-    against = max(
-        (
-            (sure - DOUBTED) / (1 - DOUBTED)
-            for text, sure, weight in place
-            if text not in (best, NOTHING)
-            and weight >= LIGHT
-            and sure > DOUBTED
-            and (usual is None or usual(text, number) >= 1)
-        ),
-        default=0.0,
-    )
-    return best, (1 - DISSENT * against) / total
+    sure_of = [
+        (text, weight * max(0.0, sure - DOUBTED) / (1 - DOUBTED)) for text, sure, weight in place if weight >= LIGHT
+    ]
+    against = sum(
+        worth
+        for text, worth in sure_of
+        if text not in (best, NOTHING)
+        and not (fold(text) in letters and text not in right)
+        and (usual is None or usual(text, number) >= 1)
+    ) / max(1e-9, sum(worth for _, worth in sure_of))
+    return best, (1 - DISSENT * min(1.0, SHARE * against)) / total
 
 
 def _likelihood(read: str, sure: float, true: str | None) -> float:

@@ -10,7 +10,7 @@ import re
 import tomllib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,10 +18,14 @@ from rapidfuzz.distance import Levenshtein
 
 from core.text import fold, nfc
 
-UNLISTED, MISSPELT = 0.05, 0.01
+UNLISTED, MISSPELT = 0.02, 0.01
 """Priors of a word on no list that could be Vietnamese, and of one that could not."""
 NO_FAMILY = 0.03
-"""Prior of a first name that is no family name."""
+"""Prior of a first name that is no family name, of a first word of an issuer that is none."""
+OTHER_ACCENTS = 0.001
+"""Prior of a word that differs only by accents from a listed one where the list is as good as complete: family names, small words."""
+TAIL = 2
+"""Words after a region that may be noise."""
 _ONSET = "ngh|ng|nh|ch|gh|gi|kh|ph|qu|th|tr|[bcdđghklmnpqrstvx]"
 # Onsets and rimes of Vietnamese writing, tones apart; tones of syllables that end in a stop: Đoàn Thiện Thuật, Ngữ âm tiếng Việt (1977).
 _RIME = (
@@ -33,13 +37,28 @@ _SYLLABLE = re.compile(f"(?:{_ONSET})?(?:{_RIME})")
 _TONES = re.compile("[\\u0300\\u0301\\u0303\\u0309\\u0323]")
 
 
+_UNITS = frozenset(("huyen", "quan", "xa", "phuong", "tran", "thon", "ap"))
+"""What a place below a region is called."""
+
 _LISTS = {"full_name": ("family", "given"), "issuer": ("issuer_first", "issuer", "place", "around")}
 
 
 @lru_cache(maxsize=1)
-def _lists() -> dict[str, frozenset[str]]:
+def _content() -> dict[str, str]:
     content = tomllib.loads((Path(__file__).parent / "vocabulary" / "words.toml").read_text(encoding="utf-8"))
-    return {name: frozenset(nfc(words).split()) for name, words in content.items()}
+    return {name: nfc(words) for name, words in content.items()}
+
+
+@lru_cache(maxsize=1)
+def _lists() -> dict[str, frozenset[str]]:
+    return {name: frozenset(words.split()) for name, words in _content().items()}
+
+
+@lru_cache(maxsize=2)
+def _phrases(name: str) -> list[tuple[str, ...]]:
+    """The phrases of the list *name*, one a line or parted by semicolons, the longest first."""
+    written = (tuple(text.split()) for line in _content()[name].splitlines() for text in line.split(";"))
+    return sorted((phrase for phrase in written if phrase), key=len, reverse=True)
 
 
 def usual(field: str, word: str, place: int) -> float:
@@ -51,16 +70,111 @@ def usual(field: str, word: str, place: int) -> float:
     shape = core.capitalize() if core.isupper() else core
     if field == "full_name":
         if place == 0:
-            return 1.0 if shape in lists["family"] else NO_FAMILY if _possible(core) else MISSPELT
+            return 1.0 if shape in lists["family"] else _unusual("family", shape, NO_FAMILY)
         listed = shape in lists["given"] or shape in lists["family"]
     elif field == "issuer" and place == 0:
-        listed = shape in lists["issuer_first"]
-        return 1.0 if listed else NO_FAMILY
+        return 1.0 if shape in lists["issuer_first"] else _unusual("issuer_first", shape, NO_FAMILY)
     elif field == "issuer":
         listed = core in lists["issuer"] or core in lists["around"] or shape in lists["place"]
     else:
         listed = core in lists["around"] or core in lists["place"]
-    return 1.0 if listed else UNLISTED if _possible(core) else MISSPELT
+    if listed:
+        return 1.0
+    return _unusual("around" if core.islower() else None, core, UNLISTED)
+
+
+def _unusual(closed: str | None, word: str, possible: float) -> float:
+    """The prior of a *word* on no list; *closed*: a list of which it would be a misreading if it differed by accents only."""
+    if not _possible(word):
+        return MISSPELT
+    if closed and any(fold(word) == fold(listed) for listed in _lists()[closed]):
+        return OTHER_ACCENTS
+    return possible
+
+
+def expected(field: str, places: Sequence[Collection[str]]) -> dict[int, frozenset[str]]:
+    """What stands in those places of a value (the words read in each) where its letters make up a fixed phrase or the name of a region.
+
+    A region stands last, after no word for a smaller place; before it a dash where dashes part the value.
+    """
+    if field == "full_name":
+        return {}
+    letters = [{fold(_core(word)) for word in words} for words in places]
+    found: dict[int, frozenset[str]] = {}
+    for start in range(len(places)):
+        for phrase in _phrases("phrases"):
+            if _spelt(phrase, letters[start:]):
+                found |= _right(phrase, start, places)
+                break
+    for phrase in _phrases("regions"):
+        for start in range(len(places) - len(phrase), max(-1, len(places) - len(phrase) - 1 - TAIL), -1):
+            above = set().union(*letters[max(0, start - 2) : start])
+            after = places[start + len(phrase) :]
+            if all("" in words for words in after) and _spelt(phrase, letters[start:]) and not above & _UNITS:
+                found |= _right(phrase, start, places)
+                if start and "-" in places[start - 1] and any("-" in words for words in places[: start - 1]):
+                    found[start - 1] = frozenset(("-",))
+                return found
+    return found
+
+
+def _spelt(phrase: Sequence[str], letters: Sequence[Collection[str]]) -> bool:
+    return len(letters) >= len(phrase) and all(fold(word) in read for word, read in zip(phrase, letters, strict=False))
+
+
+def _right(phrase: Sequence[str], start: int, places: Sequence[Collection[str]]) -> dict[int, frozenset[str]]:
+    """The words of *phrase* in their places, with the marks that were read beside them."""
+    right = {}
+    for number, word in enumerate(phrase, start):
+        alike = [read for read in places[number] if fold(_core(read)) == fold(word)]
+        same = {read for read in alike if _spelling(_core(read)) == _spelling(word)}
+        right[number] = frozenset(same | {_put(read, word) for read in alike})
+    return right
+
+
+def _put(read: str, word: str) -> str:
+    """*word* with the marks and the case of what was *read*."""
+    core = _core(read)
+    return read.replace(core, word.capitalize() if core[0].isupper() else word)
+
+
+def _spelling(word: str) -> tuple[str, tuple[str, ...]]:
+    """A word in any case and as both schools of placing accents write it: hoà, hòa."""
+    apart = unicodedata.normalize("NFD", word.lower())
+    return _TONES.sub("", apart), tuple(_TONES.findall(apart))
+
+
+def whole(field: str, text: str) -> bool:
+    """Whether *text* begins and ends as values of *field* (of the texts) do: a family name first and one case, a region last, places of two words.
+
+    What does not may be the half of a longer value.
+    """
+    words = [_core(word) for word in text.split() if _core(word)]
+    if len(words) < 2:
+        return False
+    if field == "full_name":
+        one_case = len({word.isupper() for word in words if len(word) > 1}) == 1
+        voiced = all(set(fold(word)) & set("aeiouy") for word in words)
+        return one_case and voiced and words[0][0].isupper() and words[0].capitalize() in _lists()["family"]
+    ends = any(_end_in(phrase, words) for phrase in _phrases("regions"))
+    if field == "home_town":
+        parted = text.count("-") != 1 or "," in text  # a dash that was not read leaves one
+        first = re.split(" - |,", text, maxsplit=1)[0].split()
+        return ends and parted and len(first) > 1 and words[0][0].isupper()
+    return words[0] in _lists()["issuer_first"] and (ends or not any(word.islower() for word in words[-2:]))
+
+
+def _end_in(phrase: Sequence[str], words: Sequence[str]) -> bool:
+    """Whether *words* end in *phrase*."""
+    said = [_spelling(word) for word in phrase if word != "-"]
+    return [_spelling(word) for word in words[-len(said) :]] == said
+
+
+def fits(field: str, text: str) -> bool:
+    """Whether *text* is what only *field* (home_town, issuer) looks like: small letters in it, the parts of a home town, no parts."""
+    if text.isupper() or not whole(field, text):
+        return False
+    return ("," in text or " - " in text) == (field == "home_town")
 
 
 def like(field: str, word: str) -> Sequence[str]:

@@ -40,6 +40,11 @@ def test_dates_go_where_only_one_order_can_be_true() -> None:
     assert (found["date_of_birth"], found["issued_on"]) == ("1960-09-05", "2001-05-06")
 
 
+def test_one_date_left_over_is_the_one_that_is_missing_even_beside_a_misread_one() -> None:
+    found = left_over(line(150, (400, "Sinh ngày: 05/09/1990")), *DATED, line(300, (400, "Nzzq cxx 06/05/2001")))
+    assert found == {"issued_on": "2001-05-06"}
+
+
 def test_dates_that_could_be_either_stay_unread() -> None:
     labelled = line(150, (400, "Sinh ngày: 05/09/1960")), line(300, (400, "Ngày cấp thẻ: 06/05/2001"))
     assert left_over(*labelled, line(200, (400, "Nzzq 03/02/1985"))) == {}

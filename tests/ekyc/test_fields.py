@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ekyc.fields import find
+from ekyc.fields import find, unlabelled
 from ekyc.ocr import Word
 from ekyc.templates import templates
 from tests.printed import WIDTH, line
@@ -120,3 +120,39 @@ def test_a_stamp_between_two_lines_does_not_cut_the_value() -> None:
         line(140, (235, "Hà Trường")),
     )
     assert found["issuer"] == "Ban Thường vụ Hội Hà Trường"
+
+
+def test_a_label_right_after_a_number_is_one() -> None:
+    found = values(line(100, (40, "Số: 71.159292 Ngày cấp thẻ 15/08/2009")))
+    assert found == {"card_number": "71159292", "issued_on": "2009-08-15"}
+
+
+def test_a_name_is_no_label_half_made_out() -> None:
+    def guessed(text: str) -> bool:
+        words = [Word(word.text, word.box, 0.6) for word in line(150, (40, text))]
+        return bool(find(words, OLD, WIDTH, missing=("issuer",), least=0.55).values)
+
+    assert guessed("Nai cam Sơn Bình")
+    assert not guessed("Nai Cam Sơn Bình")
+
+
+def issuer_of(*lines: list[Word]) -> str | None:
+    words = [word for one in lines for word in one]
+    found = unlabelled("issuer", words, OLD, WIDTH, lambda text: text.endswith("Hà Trường"), [(40, 100, 400, 130)])
+    return found.values["issuer"].text if found.values else None
+
+
+def test_an_issuer_without_label_begins_a_line_or_follows_the_rest_of_a_label() -> None:
+    assert issuer_of(line(200, (40, "xxi zzẻ: Tỉnh hội Hà Trường"))) == "Tỉnh hội Hà Trường"
+    two = (
+        line(200, (235, "Ban Thường vụ Hội")),
+        line(240, (235, "Hà Trường")),
+        line(290, (40, "Ngày cấp thẻ: 06/05/2001")),
+    )
+    assert issuer_of(*two) == "Ban Thường vụ Hội Hà Trường"
+
+
+def test_nothing_else_is_an_issuer() -> None:
+    assert issuer_of(line(20, (40, "Tỉnh hội Hà Trường"))) is None
+    assert issuer_of(line(200, (40, "Quê quán: Tỉnh Hà Trường"))) is None
+    assert issuer_of(line(200, (40, "Tỉnh"))) is None

@@ -8,6 +8,7 @@ import pytest
 
 from ekyc import lines, unread
 from ekyc.ocr import Box, Gray, Word
+from ekyc.surface import Surface
 from ekyc.views import WHITE
 
 
@@ -73,3 +74,17 @@ def test_a_page_full_of_print_is_no_card(columns: int) -> None:
         for x in range(10, 1300 - wide, wide + 18):
             cv2.rectangle(page, (x, y), (x + wide // 2, y + 18), 60, -1)
     assert lines.find(page) == []
+
+
+def test_print_that_the_portrait_hid_is_found_when_it_is_looked_for() -> None:
+    page = sheet(("Ho va ten: Thu", 40, 200), ("12345678", 900, 400))
+    surface = Surface(cv2.cvtColor(page, cv2.COLOR_GRAY2BGR).astype(np.uint8))
+    surface.find_lines((850, 300, 1200, 500))
+    assert [holds(box, 60, 190) for box in surface.boxes] == [True]
+    assert [holds(box, 1000, 390) for box in surface.overlooked()] == [True]
+
+
+def test_nothing_more_is_found_where_all_was_seen() -> None:
+    surface = Surface(cv2.cvtColor(sheet(("Ho va ten: Thu", 40, 200)), cv2.COLOR_GRAY2BGR).astype(np.uint8))
+    surface.find_lines(None)
+    assert surface.overlooked() == []

@@ -13,9 +13,11 @@ import pytest
 from core import clock
 from core.settings import settings
 from ekyc import drawing, images, reading
+from ekyc.fields import Found
 from ekyc.ocr import OcrUnavailableError, scratch, tesseract
 from ekyc.results import FIELDS, Image, Reason
 from ekyc.surface import Surface
+from ekyc.templates import templates
 from ekyc.voting import Reading
 
 pytestmark = pytest.mark.skipif(tesseract.tessdata() is None, reason="Tesseract's Vietnamese data are not installed")
@@ -50,6 +52,17 @@ def test_a_card_photographed_upside_down_is_turned(card: drawing.DrawnCard, phot
 
 def test_a_card_photographed_on_its_side_is_turned(card: drawing.DrawnCard, photo: Image) -> None:
     assert dict(reading.read_card(np.ascontiguousarray(np.rot90(photo))).fields) == card.truth
+
+
+@pytest.mark.parametrize(("turns", "said"), [(0, False), (1, True), (2, True), (3, True)])
+def test_a_retake_says_that_the_card_was_not_upright(
+    photo: Image, turns: int, said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings(), "ekyc_min_confidence", 1.0)
+    read = reading.read_card(np.ascontiguousarray(np.rot90(photo, turns)))
+    assert read.decision == "retake"
+    assert (Reason.NOT_UPRIGHT in read.reasons) == said
+    assert Reason.FIELD_DOUBTFUL in read.reasons
 
 
 def test_a_scan_cut_at_the_card_s_edges_is_read(card: drawing.DrawnCard) -> None:
@@ -140,6 +153,23 @@ def test_dates_that_cannot_be_true_together(changed: dict[str, str | None], wron
     } | changed
     with clock.fixed(datetime(2026, 1, 1, tzinfo=UTC)):
         assert reading.contradictory(fields) == wrong
+
+
+@pytest.mark.parametrize(
+    ("joined", "official", "doubtful"),
+    [
+        (["1990-04-28"], ["1991-04-28"], False),
+        (["1990-04-28"], ["1993-04-28", "1991-04-28"], True),
+        (["1990-04-26", "1990-04-28"], ["1991-04-28"], True),
+        (["1990-04-28"], ["1993-04-28", "1993-04-20"], False),
+    ],
+)
+def test_dates_a_year_apart_confirm_each_other(joined: list[str], official: list[str], doubtful: bool) -> None:
+    card = reading._Card(Surface(np.full((64, 64, 3), 200, np.uint8)), [], Found(), templates()[0], 0)
+    for name, days in (("joined_on", joined), ("official_on", official)):
+        card.readings[name] = [Reading(((day, 0.9),)) for day in days]
+    voted = {"joined_on": joined[0], "official_on": official[0]}
+    assert bool(reading._off_by_a_slip(card, voted)) == doubtful
 
 
 def test_without_a_reader_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,3 +66,12 @@ def test_an_empty_table_holds_no_card() -> None:
 def test_the_whole_picture_as_outline() -> None:
     outline = rectify.whole(np.zeros((540, 856, 3), np.uint8))
     assert (outline.width(), outline.score) == (855, 0)
+
+
+def test_a_shadow_s_edge_is_no_side() -> None:
+    image = photographed().astype(np.float32)
+    image[:, 600:] *= 0.3
+    image += np.random.default_rng(7).normal(0, 4, image.shape)
+    outline = rectify.find(np.clip(image, 0, 255).astype(np.uint8))
+    assert outline is not None
+    assert np.abs(outline.corners - CORNERS).max() < 15

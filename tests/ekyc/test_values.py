@@ -54,7 +54,7 @@ def test_letters_taken_for_digits_halve_the_confidence() -> None:
     assert (value.text, value.confidence) == ("12345678", 0.45)
 
 
-@pytest.mark.parametrize("text", ["1234567", "123456789", "Hà Nội"])
+@pytest.mark.parametrize("text", ["1234567", "123456789", "Hà Nội", "12/34/5678", "29.04.2004", "39-01-2004"])
 def test_another_count_of_digits_is_no_number(text: str) -> None:
     assert read_value("card_number", [words(text)], OLD) is None
 
@@ -84,6 +84,12 @@ def test_two_lines_become_one_text_with_one_box_each() -> None:
 )
 def test_text_is_kept_as_printed_with_single_spaces(raw: str, kept: str) -> None:
     assert clean(raw) == kept
+
+
+def test_marks_in_a_home_town_are_those_that_can_stand_there() -> None:
+    value = read_value("home_town", [words("Xã An Lâm. huyện, Mỹ Khê; TP. Hà Trường.")], OLD)
+    assert value is not None
+    assert value.text == "Xã An Lâm, huyện Mỹ Khê, TP. Hà Trường"
 
 
 def test_specks_are_no_name() -> None:

@@ -104,3 +104,44 @@ def test_another_count_of_digits_speaks_against_a_number() -> None:
     found = digits(*both, says("1234567", reader="second"))
     assert found.text == "12345678"
     assert found.confidence == pytest.approx(digits(*both).confidence * (1 - 0.3 * 0.9))
+
+
+def test_what_should_stand_in_a_place_outweighs_other_accents() -> None:
+    readings = [says("Trường Văn", 0.9), says("Trường Văn", 0.9, reader="second")]
+    found = vote(readings, expected=lambda places: {len(places) - 1: ["Vân"]})
+    assert found is not None
+    assert (found.text, verdict(*readings).text) == ("Trường Vân", "Trường Văn")
+    other = vote([says("Trường Lâm")], expected=lambda _places: {1: ["Vân"]})
+    assert other is not None
+    assert other.text == "Trường Lâm"
+
+
+def test_a_dash_that_should_stand_there_outweighs_those_who_overlooked_it() -> None:
+    without = [says("An Phước Trường", 0.95, reader=reader) for reader in ("page", "page", "page", "second", "second")]
+    readings = [*without, says("An Phước - Trường", 0.9)]
+    found = vote(readings, expected=lambda _places: {2: ["-"]})
+    assert found is not None
+    assert (found.text, verdict(*readings).text) == ("An Phước - Trường", "An Phước Trường")
+
+
+def test_dissent_counts_by_its_share() -> None:
+    most = [says("Vân", 0.95), says("Vân", 0.95), says("Vân", 0.95, reader="second")]
+    one, more = verdict(*most, says("Vẫn", 0.9)), verdict(*most, says("Vẫn", 0.9), says("Vẫn", 0.9))
+    assert verdict(*most).confidence > one.confidence > more.confidence
+    assert one.text == more.text == "Vân"
+
+
+def test_words_that_one_reader_glued_together_are_taken_apart() -> None:
+    two = [says("ĐỖ THỊ THỬ", 0.6), says("ĐỖ THỊ THỬ", 0.6)]
+    found = verdict(*two, says("ĐỖTHỊ THỬ", 0.99, reader="second"))
+    assert found.text == "ĐỖ THỊ THỬ"
+    assert found.confidence > verdict(*two).confidence
+
+
+def test_a_word_that_one_reader_cut_in_two_stays_one() -> None:
+    assert verdict(says("Lê Thanh"), says("Lê Th anh", 0.6), says("Lê Thanh", reader="second")).text == "Lê Thanh"
+
+
+def test_a_number_that_two_readers_read_alike_is_not_as_doubtful_as_they_say() -> None:
+    alike = digits(says("12345678", 0.1), says("12345678", 0.0, reader="digits"))
+    assert alike.confidence > digits(says("12345678", 0.1), says("12345678", 0.0)).confidence

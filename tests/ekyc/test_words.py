@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from ekyc import words
-from ekyc.words import MISSPELT, NO_FAMILY, UNLISTED, like, usual
+from ekyc.words import MISSPELT, NO_FAMILY, OTHER_ACCENTS, UNLISTED, expected, fits, like, usual, whole
 
 
 @pytest.mark.parametrize(
@@ -15,16 +15,18 @@ from ekyc.words import MISSPELT, NO_FAMILY, UNLISTED, like, usual
     [
         ("full_name", "NGUYỄN", 0, 1.0),
         ("full_name", "Nguyễn", 0, 1.0),
-        ("full_name", "NGUYÊN", 0, NO_FAMILY),
+        ("full_name", "NGUYÊN", 0, OTHER_ACCENTS),
+        ("full_name", "Thu", 0, NO_FAMILY),
         ("full_name", "Nguyên", 2, 1.0),
         ("full_name", "Khảnh", 1, UNLISTED),
         ("full_name", "Mgây", 1, MISSPELT),
         ("home_town", "huyện", 2, 1.0),
-        ("home_town", "tình", 4, UNLISTED),
+        ("home_town", "tình", 4, OTHER_ACCENTS),
+        ("home_town", "khoa", 4, UNLISTED),
         ("home_town", "Điền,", 1, 1.0),
         ("home_town", "12,", 1, 1.0),
         ("issuer", "Ban", 0, 1.0),
-        ("issuer", "Bạn", 0, NO_FAMILY),
+        ("issuer", "Bạn", 0, OTHER_ACCENTS),
         ("issuer", "Bạn", 1, 1.0),
     ],
 )
@@ -52,3 +54,82 @@ def test_syllables_that_can_be(word: str) -> None:
 @pytest.mark.parametrize("word", ["nngay", "bìnb", "tết̀", "hướt̀", "caap", "cap̉", "mâch"])
 def test_syllables_that_cannot_be(word: str) -> None:
     assert not words._possible(unicodedata.normalize("NFC", word))
+
+
+def places(*read: str) -> list[set[str]]:
+    """The words read in each place, different readings parted by strokes; "0" is nothing."""
+    return [{"" if word == "0" else word for word in words.split("|")} for words in read]
+
+
+def test_a_region_stands_last_with_its_own_accents() -> None:
+    read = places("Xã", "An", "Cát,", "tỉnh", "Trường", "Văn|Vẫn.")
+    assert expected("home_town", read) == {4: {"Trường"}, 5: {"Vân", "Vân."}}
+    assert expected("issuer", places("Tỉnh", "hội", "Đồng", "Khê"))[2] == {"Đông"}
+    assert expected("issuer", places("Tỉnh", "hội", "Đồng", "Khê", "0|x"))[2] == {"Đông"}
+
+
+def test_both_schools_of_accents_are_right() -> None:
+    assert expected("home_town", places("An", "Cát,", "Hoà", "Bình"))[2] == {"Hoà", "Hòa"}
+
+
+@pytest.mark.parametrize("read", [("huyện", "Đồng", "Khê"), ("Đồng", "Khê", "Lâm"), ("Lâm", "Văn")])
+def test_a_smaller_place_has_any_accents(read: tuple[str, ...]) -> None:
+    assert expected("home_town", places(*read)) == {}
+
+
+def test_a_dash_stands_before_the_region_where_dashes_part_the_value() -> None:
+    assert expected("home_town", places("An", "-", "Cát", "-|0", "Sơn", "Bình"))[3] == {"-"}
+    assert 3 not in expected("home_town", places("An", "Cát", "Sơn", "-|0", "Sơn", "Bình"))
+
+
+def test_set_phrases_have_their_accents_anywhere() -> None:
+    read = places("Bạn", "Thường", "vụ", "Hội", "Ban", "đọc")
+    assert expected("issuer", read) == {0: {"Ban"}, 1: {"Thường"}, 2: {"vụ"}, 4: {"Bạn"}, 5: {"đọc"}}
+    assert expected("full_name", places("BẠN", "ĐỌC")) == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("full_name", "LÊ THỬ"),
+        ("full_name", "Y Thử"),
+        ("full_name", "Đặng Thùy Thử"),
+        ("home_town", "Xã An Cát, huyện Mỹ Khê, tỉnh Hà Trường"),
+        ("home_town", "An Cát - Mỹ Khê - Hoà Bình"),
+        ("home_town", "Vũng Tàu, Bà Rịa - Vũng Tàu"),
+        ("issuer", "Ban Chấp hành Hội Bạn đọc Trường Vân"),
+        ("issuer", "Huyện hội Mỹ Khê"),
+        ("issuer", "Thành ủy Huế"),
+    ],
+)
+def test_whole_values(field: str, text: str) -> None:
+    assert whole(field, text)
+    assert whole(field, unicodedata.normalize("NFD", text))
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("full_name", "Thùy Thử"),
+        ("full_name", "LÊ"),
+        ("full_name", "LÊ TH"),
+        ("full_name", "Trịnh Bích VỆ"),
+        ("home_town", "Xã An Cát, huyện Mỹ Khê"),
+        ("home_town", "1, thành phố Hà Trường"),
+        ("home_town", "Hải, tỉnh Hà Trường"),
+        ("home_town", "An Cát - Mỹ Khê Hà Trường"),
+        ("issuer", "Thành hội"),
+        ("issuer", "Tỉnh hội Đông"),
+        ("issuer", "hành Hội Bạn đọc Trường Vân"),
+    ],
+)
+def test_halves_of_values(field: str, text: str) -> None:
+    assert not whole(field, text)
+
+
+def test_what_only_one_field_looks_like() -> None:
+    assert fits("home_town", "Xã An Cát, huyện Mỹ Khê, tỉnh Hà Trường")
+    assert fits("issuer", "Tỉnh hội Hà Trường")
+    assert not fits("home_town", "Tỉnh hội Hà Trường")
+    assert not fits("issuer", "Thị trấn An Cát, huyện Mỹ Khê, tỉnh Hà Trường")
+    assert not fits("issuer", "HỘI BẠN ĐỌC")

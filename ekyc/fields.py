@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -257,17 +258,24 @@ def _match(
 ) -> Iterator[_Label]:
     colon = line[last].text.endswith(":") or (last + 1 < len(line) and line[last + 1].text.startswith(":"))
     starts = _starts(line, first, height)
-    for text, wanted in template.labels.items():
-        if abs(len(text) - len(together)) > max(1, len(text) // 10):
-            continue
+    for text, wanted, alike in _like(tuple(template.labels.items()), together):
         # A label begins a line or a column, or ends in a colon: else "Ban Thường vụ" would hold "Thường trú".
-        if not starts and (not colon or len(text) < 5):
+        if starts or (colon and len(text) >= 5):
+            yield _Label(index, first, last, wanted, len(text) * (alike - 0.5) + 1.5 * colon + 0.5 * starts)
+
+
+@lru_cache(maxsize=8192)
+def _like(labels: tuple[tuple[str, str], ...], together: str) -> tuple[tuple[str, str, float], ...]:
+    """Those of *labels* (text and field) that *together* may be a reading of, and how much alike they are."""
+    found = []
+    for text, wanted in labels:
+        if abs(len(text) - len(together)) > max(1, len(text) // 10):
             continue
         needed = 1.0 if len(text) < 5 else 0.8 if len(text) < 8 or wanted == OTHER else 0.74
         alike = Levenshtein.normalized_similarity(text, together, score_cutoff=needed)
-        if alike < needed:
-            continue
-        yield _Label(index, first, last, wanted, len(text) * (alike - 0.5) + 1.5 * colon + 0.5 * starts)
+        if alike >= needed:
+            found.append((text, wanted, alike))
+    return tuple(found)
 
 
 def _guess(

@@ -41,8 +41,8 @@ class UnreadableImageError(ValueError):
         self.code = code
 
 
-def load(content: bytes) -> Image:
-    """The picture in *content*, turned as EXIF says, its longer side at most ``LONGEST_SIDE`` pixels.
+def load(content: bytes, most: int = MAX_PIXELS) -> Image:
+    """The picture in *content* of *most* so many pixels, turned as EXIF says, its longer side at most ``LONGEST_SIDE`` pixels.
 
     Errors: UnreadableImageError.
     """
@@ -54,7 +54,7 @@ def load(content: bytes) -> Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own limit warns below ours; damaged EXIF is of no interest
             with Pillow.open(io.BytesIO(content), formats=FORMATS) as opened:
-                return _pixels(opened)
+                return _pixels(opened, most)
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
@@ -62,7 +62,7 @@ def load(content: bytes) -> Image:
             "unknown_format", "Tệp này không phải ảnh JPEG, PNG, WebP hoặc HEIC. Xin gửi ảnh chụp."
         ) from error
     except Pillow.DecompressionBombError as error:
-        raise _too_many_pixels() from error
+        raise _too_many_pixels(most) from error
     except Exception as error:  # decoders fail in ways of their own on damaged and hostile files
         raise UnreadableImageError("broken", "Ảnh bị hỏng hoặc gửi chưa hết. Xin chụp lại rồi gửi.") from error
 
@@ -76,18 +76,18 @@ def load_file(path: Path) -> Image:
         return load(file.read(MAX_BYTES + 1))
 
 
-def _too_many_pixels() -> UnreadableImageError:
-    return UnreadableImageError("too_large", f"Ảnh quá lớn. Xin gửi ảnh dưới {MAX_PIXELS // 1_000_000} megapixel.")
+def _too_many_pixels(most: int) -> UnreadableImageError:
+    return UnreadableImageError("too_large", f"Ảnh quá lớn. Xin gửi ảnh dưới {most // 1_000_000} megapixel.")
 
 
 def _too_tiny() -> UnreadableImageError:
     return UnreadableImageError("too_tiny", "Ảnh quá nhỏ, không đọc được chữ. Xin chụp lại gần hơn.")
 
 
-def _pixels(opened: Pillow.Image) -> Image:
+def _pixels(opened: Pillow.Image, most: int) -> Image:
     width, height = opened.size
-    if width * height > MAX_PIXELS:
-        raise _too_many_pixels()
+    if width * height > most:
+        raise _too_many_pixels(most)
     if min(width, height) < MIN_SIDE:
         raise _too_tiny()
     # Phones keep a second view in MPO and HEIF; the first is the photograph.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ekyc.ocr.base import Box, Gray
-from ekyc.views import WHITE
+from ekyc.views import WHITE, median
 
 SHARE = 0.42
 """Ink is what is darker than this share of the darkest print near it."""
@@ -102,7 +102,9 @@ def _letters(ink: NDArray[np.uint8], height: float | None) -> tuple[NDArray[np.u
 def _depth(gray: Gray) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
     """How much darker than the ground each pixel is, the darkest print near it, and what the grain reaches."""
     away = WHITE - gray.astype(np.float32)
-    least = max(FAINTEST, ABOVE_GRAIN * 1.48 * float(np.median(np.abs(away - np.median(away)))))
+    middle = median(gray)
+    spread = median(np.abs(2 * gray.astype(np.int16) - round(2 * middle)).clip(0, 255).astype(np.uint8)) / 2
+    least = max(FAINTEST, ABOVE_GRAIN * 1.48 * spread)
     depth = np.clip(away, 0, None)
     for long in ((1, BORDER), (BORDER, 1)):  # borders and large dark areas are darker than print and would hide it
         depth = depth - cv2.morphologyEx(depth, cv2.MORPH_OPEN, np.ones(long, np.uint8))

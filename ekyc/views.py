@@ -71,8 +71,15 @@ def turned_dark(gray: NDArray[np.uint8], light: NDArray[np.uint8]) -> Gray:
 
 def grainy(gray: NDArray[np.uint8]) -> bool:
     """Whether the grain of a dark or cheap photograph hides thin strokes."""
-    fine = gray.astype(np.float32) - cv2.GaussianBlur(gray, (0, 0), 1.0)
-    return float(np.median(np.abs(fine))) / max(float(np.median(gray)), 1.0) > GRAINY
+    fine = cv2.absdiff(gray, cv2.GaussianBlur(gray, (0, 0), 1.0)).astype(np.uint8, copy=False)
+    return median(fine) / max(median(gray), 1.0) > GRAINY
+
+
+def median(gray: NDArray[np.uint8]) -> float:
+    """The median level of *gray*, found by counting levels: much faster than by sorting pixels."""
+    counts = np.cumsum(np.bincount(gray.ravel(), minlength=256))
+    low, high = np.searchsorted(counts, ((gray.size - 1) // 2, gray.size // 2), side="right").tolist()
+    return float(low + high) / 2
 
 
 def calm(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -41,6 +41,8 @@ UPLOAD_TIME = timedelta(seconds=60)
 MOST_FRAMES = 30
 MOST_FRAME_BYTES = 3_000_000
 """Of all pictures of a challenge together."""
+MOST_FRAME_PIXELS = 4_000_000
+"""Of each: the page takes them at 960 × 720. A small file can hold a huge picture, and all are decoded at once."""
 CHALLENGES_PER_CARD = RateLimitItemPerDay(6)
 """Of all who photograph a card with the same number, in whatever conversation, whether the register knows it or not: beyond,
 a person looks. Whoever waits for a sequence of which there is a recording has few tries."""
@@ -245,7 +247,8 @@ def put_frames(
         MOST_FRAME_BYTES if live else images.MAX_BYTES
     ):
         raise SignUpError("Ảnh khuôn mặt nặng quá. Xin chụp lại bằng nút chụp trên trang này.")
-    pictures = [(pose, images.load(content)) for pose, content in frames]
+    most = MOST_FRAME_PIXELS if live else images.MAX_PIXELS // len(frames)
+    pictures = [(pose, images.load(content, most)) for pose, content in frames]
     row = _living(session, sign_up_id, SELFIE)
     if live:
         if not _challenge_under_way(row, UPLOAD_TIME):

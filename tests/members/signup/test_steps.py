@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from limits import RateLimitItemPerMinute
 from sqlalchemy import select
@@ -350,6 +352,9 @@ def test_frames_must_answer_the_requests_in_time_and_within_limits(walk: Walk) -
         put(whole * 11)
     with pytest.raises(SignUpError, match="nặng quá"):
         put([(pose, picture + bytes(1_000_000)) for pose in poses])
+    huge = cv2.imencode(".png", np.zeros((2400, 2400, 3), np.uint8))[1].tobytes()  # few bytes, many pixels
+    with pytest.raises(UnreadableImageError, match="dưới 4 megapixel"):
+        put([(pose, huge) for pose in poses])
     with pytest.raises(UnreadableImageError):
         put([*whole[:-1], (poses[-1], b"not a picture")])
     with clock.fixed(began + timedelta(seconds=180)), pytest.raises(ChallengeLateError):

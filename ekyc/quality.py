@@ -23,7 +23,7 @@ BURNT = 248
 CAPITALS = 0.72
 """Height of a capital in parts of a word's box with accents and descenders."""
 SAMPLE = 50
-"""Words whose edges are measured."""
+"""Words whose edges are measured at least, where there are as many."""
 SHARP_EDGE = 0.09
 """Steepest edge of sharp print: share of its contrast passed in one thousandth of the card's width."""
 
@@ -32,7 +32,7 @@ def sharpness(gray: NDArray[np.uint8], words: Sequence[Word]) -> float | None:
     """How steep the edges of the printed *words* are, 0 (no edge) to 1; None without words.
 
     For each word the steepest gradient in relation to its contrast, per stroke width: a blur counts as much as it costs
-    the reader. The median of the words, ``SAMPLE`` of them at most.
+    the reader. The median of the words, or of every second, third … where there are at least twice ``SAMPLE``.
     """
     steep = []
     for word in words[:: max(1, len(words) // SAMPLE)]:

@@ -373,7 +373,8 @@ def _lines(card: _Card, name: str, view: int) -> list[Gray]:
 def _add(card: _Card, name: str, lines: Sequence[Sequence[Word]], by: str) -> None:
     if name == "home_town" and len(lines) > 1 and any("," in word.text for word in lines[0]):
         # Where commas part the value, a dash at the end of the first line is a speck.
-        lines = [[word for word in lines[0] if word.text not in DASHES], *lines[1:]]
+        while lines[0] and lines[0][-1].text in DASHES:
+            lines = [lines[0][:-1], *lines[1:]]
     value = read_value(name, lines, card.template)
     if value is not None:
         card.readings.setdefault(name, []).append(Reading(value.words, 1.0, by))

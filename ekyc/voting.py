@@ -29,9 +29,8 @@ MISSED, MISSED_DASH, ADDED = 0.03, 0.3, 0.02
 """How often a reader drops a word, drops a lone dash, adds one that is not there."""
 
 
-DISSENT = 0.3
-"""What a reader takes from the probability that is entirely sure of another word that would do as well."""
-SHARE = 0.5
+DISSENT = 0.15
+"""What readers of another word that would do as well take from the probability, by their share of all."""
 DOUBTED = 0.5
 """Up to here a reader is too unsure to dissent."""
 LIGHT = 0.1
@@ -296,7 +295,7 @@ def _weigh(
         and not (fold(text) in letters and text not in right)
         and (usual is None or usual(text, number) >= 1)
     ) / max(1e-9, sum(worth for _, worth in sure_of))
-    return best, (1 - DISSENT * min(1.0, SHARE * against)) / total
+    return best, (1 - DISSENT * against) / total
 
 
 def _likelihood(read: str, sure: float, true: str | None) -> float:

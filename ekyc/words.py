@@ -99,7 +99,7 @@ def expected(field: str, places: Sequence[Collection[str]]) -> dict[int, frozens
     """
     if field == "full_name":
         return {}
-    letters = [{fold(_core(word)) for word in words} for words in places]
+    letters = [{_letters(word) for word in words} for words in places]
     found: dict[int, frozenset[str]] = {}
     for start in range(len(places)):
         for phrase in _phrases("phrases"):
@@ -126,7 +126,7 @@ def _right(phrase: Sequence[str], start: int, places: Sequence[Collection[str]])
     """The words of *phrase* in their places, with the marks that were read beside them."""
     right = {}
     for number, word in enumerate(phrase, start):
-        alike = [read for read in places[number] if fold(_core(read)) == fold(word)]
+        alike = [read for read in places[number] if _letters(read) == fold(word)]
         same = {read for read in alike if _spelling(_core(read)) == _spelling(word)}
         right[number] = frozenset(same | {_put(read, word) for read in alike})
     return right
@@ -134,7 +134,7 @@ def _right(phrase: Sequence[str], start: int, places: Sequence[Collection[str]])
 
 def _put(read: str, word: str) -> str:
     """*word* with the marks and the case of what was *read*."""
-    core = _core(read)
+    core = _core(read) or read
     return read.replace(core, word.capitalize() if core[0].isupper() else word)
 
 
@@ -210,6 +210,11 @@ def _by_letters(field: str) -> dict[str, list[str]]:
     for word in sorted(_every(field)):
         grouped[fold(word)].append(word)
     return grouped
+
+
+def _letters(word: str) -> str:
+    """*word* as phrases are compared: without accents, case and the marks beside it; a dash is itself."""
+    return fold(_core(word) or word)
 
 
 def _core(word: str) -> str:

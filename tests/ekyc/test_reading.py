@@ -19,6 +19,7 @@ from ekyc.results import FIELDS, Image, Reason
 from ekyc.surface import Surface
 from ekyc.templates import templates
 from ekyc.voting import Reading
+from tests.printed import line
 
 pytestmark = pytest.mark.skipif(tesseract.tessdata() is None, reason="Tesseract's Vietnamese data are not installed")
 
@@ -153,6 +154,20 @@ def test_dates_that_cannot_be_true_together(changed: dict[str, str | None], wron
     } | changed
     with clock.fixed(datetime(2026, 1, 1, tzinfo=UTC)):
         assert reading.contradictory(fields) == wrong
+
+
+@pytest.mark.parametrize(
+    ("first", "text"),
+    [
+        ("Xã An Cát, huyện -", "Xã An Cát, huyện Hà Trường"),
+        ("Xã An Cát, Bà Rịa - Vũng", "Xã An Cát, Bà Rịa - Vũng Hà Trường"),
+        ("An Cát - Mỹ Khê -", "An Cát - Mỹ Khê - Hà Trường"),
+    ],
+)
+def test_a_dash_after_the_first_line_is_a_speck_where_commas_part_the_value(first: str, text: str) -> None:
+    card = reading._Card(Surface(np.full((64, 64, 3), 200, np.uint8)), [], Found(), templates()[0], 0)
+    reading._add(card, "home_town", [line(100, (40, first)), line(140, (40, "Hà Trường"))], "page")
+    assert [" ".join(word for word, _ in read.words) for read in card.readings["home_town"]] == [text]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,11 @@ def test_a_region_stands_last_with_its_own_accents() -> None:
     assert expected("issuer", places("Tỉnh", "hội", "Đồng", "Khê", "0|x"))[2] == {"Đông"}
 
 
+def test_a_region_may_hold_a_dash() -> None:
+    read = places("Xã", "An", "Cát,", "Bà", "Ria", "-|0", "Vủng", "Tàu")
+    assert expected("home_town", read) == {3: {"Bà"}, 4: {"Rịa"}, 5: {"-"}, 6: {"Vũng"}, 7: {"Tàu"}}
+
+
 def test_both_schools_of_accents_are_right() -> None:
     assert expected("home_town", places("An", "Cát,", "Hoà", "Bình"))[2] == {"Hoà", "Hòa"}
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ekyc.ocr.base import Box, Gray
-from ekyc.views import WHITE, median
+from ekyc.views import WHITE, counts, level
 
 SHARE = 0.42
 """Ink is what is darker than this share of the darkest print near it."""
@@ -24,6 +24,10 @@ FAINTEST = 14.0
 """Levels below the ground that ink has at least."""
 ABOVE_GRAIN = 3.0
 """Deviations of the grain that ink stands out by."""
+COARSE = 4
+"""How many times smaller the picture is on which wide areas are smoothed."""
+NEARBY = 15.0
+"""Pixels (sigma) over which the darkest print near a place is smoothed."""
 LETTERS = (5, 75)
 """Pixels that a letter is high, with its accents, on a card WIDTH pixels wide."""
 MOST = 45
@@ -96,22 +100,28 @@ def _letters(ink: NDArray[np.uint8], height: float | None) -> tuple[NDArray[np.u
     if height is None:
         height = float(np.median(sizes)) if len(sizes) else USUAL
     letters &= tall < 2.6 * height
-    return letters[pieces].astype(np.uint8), height
+    return letters.astype(np.uint8)[pieces], height
 
 
 def _depth(gray: Gray) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
     """How much darker than the ground each pixel is, the darkest print near it, and what the grain reaches."""
-    away = WHITE - gray.astype(np.float32)
-    middle = median(gray)
-    spread = median(np.abs(2 * gray.astype(np.int16) - round(2 * middle)).clip(0, 255).astype(np.uint8)) / 2
+    counted = counts(gray)
+    apart = np.abs(2 * np.arange(256) - round(2 * level(counted, 0.5))).clip(0, 255)
+    spread = level(np.bincount(apart, weights=counted, minlength=256).astype(np.int64), 0.5) / 2
     least = max(FAINTEST, ABOVE_GRAIN * 1.48 * spread)
-    depth = np.clip(away, 0, None)
+    depth: Gray = cv2.subtract(np.full_like(gray, round(WHITE)), gray).astype(np.uint8, copy=False)
     for long in ((1, BORDER), (BORDER, 1)):  # borders and large dark areas are darker than print and would hide it
-        depth = depth - cv2.morphologyEx(depth, cv2.MORPH_OPEN, np.ones(long, np.uint8))
-    strong = depth[depth > least]
-    depth = np.minimum(depth, STEEP * float(np.median(strong) if len(strong) else least))
+        wide = cv2.morphologyEx(depth, cv2.MORPH_OPEN, np.ones(long, np.uint8))
+        depth = cv2.subtract(depth, wide).astype(np.uint8, copy=False)
+    strong = counts(depth)
+    strong[: int(least) + 1] = 0
+    depth = np.minimum(depth, min(255, round(STEEP * (level(strong, 0.5) if strong.any() else least)))).astype(np.uint8)
+    height, width = depth.shape
     near = cv2.dilate(cv2.GaussianBlur(depth, (0, 0), 1.0), np.ones((31, 61), np.uint8))
-    return depth, cv2.GaussianBlur(near, (0, 0), 15).astype(np.float32, copy=False), least
+    small = cv2.resize(near, (width // COARSE, height // COARSE), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small.astype(np.float32), (0, 0), NEARBY / COARSE)
+    around = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
+    return depth.astype(np.float32), around, least
 
 
 def _merged(boxes: list[Box], height: float) -> list[Box]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.settings import settings
+from ekyc import views
 from ekyc.ocr.base import Word
 from ekyc.results import Image, Quality, Reason
 
@@ -22,6 +23,8 @@ BURNT = 248
 """Level of the darkest channel from which a pixel holds no drawing any more."""
 CAPITALS = 0.72
 """Height of a capital in parts of a word's box with accents and descenders."""
+GRID = 400
+"""Columns of the picture on which exposure and glare are measured."""
 SAMPLE = 50
 """Words whose edges are measured at least, where there are as many."""
 SHARP_EDGE = 0.09
@@ -40,7 +43,8 @@ def sharpness(gray: NDArray[np.uint8], words: Sequence[Word]) -> float | None:
         part = gray[max(0, top) : bottom, max(0, left) : right]
         if min(part.shape) < 6 or sum(c.isalnum() for c in word.text) < 2:
             continue
-        low, high = np.percentile(part, (4, 96))
+        counted = views.counts(part)
+        low, high = views.level(counted, 0.04), views.level(counted, 0.96)
         if high - low < 12:
             continue
         values = part.astype(np.float32)
@@ -66,19 +70,27 @@ def text_height(words: Sequence[Word], scale: float) -> float | None:
     return round(float(np.median(heights)) * scale, 1) if heights else None
 
 
+def reduced(card: Image) -> Image:
+    """*card* on a grid of ``GRID`` columns, what light is measured on; a smaller one as it is."""
+    height, width = card.shape[:2]
+    if width <= GRID:
+        return card
+    size = (GRID, round(GRID * height / width))
+    return cv2.resize(card, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
 def exposure(card: Image) -> float:
     """Mean lightness of *card*, 0 to 1."""
     return round(float(cv2.cvtColor(card, cv2.COLOR_BGR2LAB)[:, :, 0].mean()) / 255, 3)
 
 
 def burnt(card: Image) -> NDArray[np.uint8]:
-    """1 where *card* is burnt out, on a grid of 400 columns.
+    """1 where *card* is burnt out, on the grid of ``reduced``.
 
     A spot counts where no channel holds drawing and it is clearly brighter than the card: the white ground of a scan is no
     glare.
     """
-    small = cv2.resize(card, (400, round(400 * card.shape[0] / card.shape[1])), interpolation=cv2.INTER_AREA)
-    darkest = small.min(axis=2)
+    darkest = reduced(card).min(axis=2)
     if float(np.percentile(darkest, 60)) >= BURNT - 14:
         return np.zeros(darkest.shape, np.uint8)
     spots = (darkest >= BURNT).astype(np.uint8)

@@ -32,6 +32,10 @@ EVENED = 0.85
 """What a score in evened light is worth: edges are stronger there, those of grain too."""
 WIDE = 60
 """Pixels over which the light is evened."""
+AWAY = (1.5, 4.5, 4.5)
+"""What differences of lightness and of the two colours (CIE Lab) from the border's count."""
+FITTED = 100
+"""Points that a side is fitted to at least, where there are as many."""
 LINES = 16
 """Straight edges, longest first, that may be sides of the card."""
 MOST = 200
@@ -70,8 +74,7 @@ class Outline:
 
 def find(image: Image) -> Outline | None:
     """The outline of the card in *image*; None when nothing in it looks like one."""
-    height, width = image.shape[:2]
-    scale = SEARCH_SIDE / max(height, width)
+    scale = SEARCH_SIDE / max(image.shape[:2])
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=how).astype(np.uint8, copy=False)
     best = _better(_framed(small), _crossing_sides(small), SURE)
@@ -270,7 +273,7 @@ def _masks(image: Image) -> Iterator[NDArray[np.uint8]]:
     border = np.concatenate(
         [part.reshape(-1, 3) for part in (lab[:rim], lab[-rim:], lab[:, :rim], lab[:, -rim:])]
     ).astype(np.float32)
-    away = (np.abs(lab.astype(np.float32) - np.median(border, axis=0)) * (0.5, 1.5, 1.5)).sum(2) * 3
+    away = cv2.transform(np.abs(lab.astype(np.float32) - np.median(border, axis=0)), np.array([AWAY], np.float32))
     _, mask = cv2.threshold(np.clip(away, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
     masks.append(mask.astype(np.uint8, copy=False))
     channels = (*cv2.split(smooth), *cv2.split(lab)[1:])
@@ -319,7 +322,7 @@ def _four_lines(outline: NDArray[np.int32], hull: NDArray[np.int32]) -> Points |
         if len(near) < 15:
             lines.append((start, along))
         else:
-            vx, vy, x, y = cv2.fitLine(near, cv2.DIST_HUBER, 0, 0.01, 0.01).ravel()
+            vx, vy, x, y = cv2.fitLine(near[:: max(1, len(near) // FITTED)], cv2.DIST_HUBER, 0, 0.01, 0.01).ravel()
             lines.append((np.array([x, y], np.float32), np.array([vx, vy], np.float32)))
     exact = []
     for (p, u), (q, v) in zip((lines[-1], *lines[:-1]), lines, strict=True):

@@ -36,14 +36,6 @@ class Strip(NamedTuple):
     scale: float
 
 
-def _level(part: Gray, share: float) -> np.float64:
-    """The level that *share* of the pixels of *part* do not exceed, as ``np.percentile`` has it but by counting levels."""
-    counts = np.cumsum(np.bincount(part.ravel(), minlength=256))
-    rank = share * (part.size - 1)
-    low, high = np.searchsorted(counts, (int(rank), min(int(rank) + 1, part.size - 1)), side="right").tolist()
-    return np.float64(low + (high - low) * (rank - int(rank)))
-
-
 @dataclass
 class Surface:
     """The card in *flat* (BGR, upright). ``boxes``: its lines of print, set by ``find_lines``."""
@@ -123,8 +115,11 @@ class Surface:
         part = view[y : bottom + round(BELOW * tall), x : right + round(BESIDE * tall)]
         if min(part.shape) < 8:
             return None
-        dark, bright = _level(part, 0.01), _level(part, 0.85)
-        steep = np.clip((part.astype(np.float32) - dark) * (250 / max(bright - dark, 12)), 0, 255).astype(np.uint8)
+        counted = views.counts(part)
+        dark, bright = views.level(counted, 0.01), views.level(counted, 0.85)
+        steep = cv2.LUT(
+            part, np.clip((np.arange(256) - dark) * (250 / max(bright - dark, 12)), 0, 255).astype(np.uint8)
+        )
         scale = height / part.shape[0]
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         sized = cv2.resize(steep, None, fx=scale, fy=scale, interpolation=how).astype(np.uint8, copy=False)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import Indel
 
 from core.text import fold
+from ekyc import views
 from ekyc.fields import TEXTS, Found
 from ekyc.ocr.base import Box, Gray, Word
 
@@ -70,7 +71,7 @@ def cut_off(
 
     *gray*: evened; *ground*: the level of the card under the print before. *read*: the values that were made of the *words*. Numbers and dates are whole or were not read.
     """
-    usual = float(np.median(ground))
+    usual = views.level(views.counts(ground), 0.5)
     bright = max(BRIGHTER[0] * usual, float(np.clip(BRIGHTER[1] * usual, *BRIGHT)))
     doubtful = set()
     for name in TEXTS:

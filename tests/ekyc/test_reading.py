@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from core import clock
 from core.settings import settings
 from ekyc import drawing, images, reading
+from ekyc.card import PAGE, SECOND, Card
 from ekyc.fields import Found
 from ekyc.ocr import OcrUnavailableError, scratch, tesseract
 from ekyc.results import FIELDS, Image, Reason
 from ekyc.surface import Surface
 from ekyc.templates import templates
 from ekyc.voting import Reading
-from tests.printed import line
 
 pytestmark = pytest.mark.skipif(tesseract.tessdata() is None, reason="Tesseract's Vietnamese data are not installed")
 
@@ -102,11 +100,24 @@ def test_a_grainy_photograph_is_read_line_by_line() -> None:
 def test_numbers_in_a_text_are_those_of_the_model_for_digits(
     numbers: list[str] | None, text: str, sure: tuple[float, ...]
 ) -> None:
-    read = Reading(tuple((word, 0.9) for word in ["Phường", "15,", "quận", "5"]), 1.0, reading.PAGE)
+    read = Reading(tuple((word, 0.9) for word in ["Phường", "15,", "quận", "5"]), 1.0, PAGE)
     found = reading._with_numbers(read, numbers)
     assert " ".join(word for word, _ in found.words) == text
     assert tuple(trust for _, trust in found.words) == sure
-    assert (found.weight, found.reader) == (1.0, reading.PAGE)
+    assert (found.weight, found.reader) == (1.0, PAGE)
+
+
+@pytest.mark.parametrize(("written", "asked"), [("Đinh Văn Đỉnh", 1), ("Đinh Văn Đình", 2)])
+def test_a_second_reader_that_agrees_on_a_name_is_asked_in_one_view(written: str, asked: int) -> None:
+    class Second:
+        def read_line(self, _image: Image) -> tuple[str, float]:
+            return written, 0.99
+
+    card = Card(Surface(np.full((64, 256, 3), 200, np.uint8)), [], Found(), templates()[0], 0)
+    card.found.places["full_name"] = ((20, 20, 200, 44),)
+    card.readings["full_name"] = [Reading(tuple((word, 0.99) for word in ["Đinh", "Văn", "Đỉnh"]), 1.0, PAGE)] * 3
+    reading._second_opinion(card, Second())
+    assert [read.reader for read in card.readings["full_name"]].count(SECOND) == asked
 
 
 def test_a_blurred_photograph_is_to_be_taken_again(photo: Image) -> None:
@@ -132,59 +143,6 @@ def test_a_card_without_a_face_does_not_pass(card: drawing.DrawnCard, monkeypatc
     assert read.decision == "retake"
     assert Reason.NO_FACE in read.reasons
     assert read.portrait is None
-
-
-@pytest.mark.parametrize(
-    ("changed", "wrong"),
-    [
-        ({}, set()),
-        ({"joined_on": "1980-01-01"}, {"date_of_birth", "joined_on"}),
-        ({"official_on": "1990-01-01"}, {"joined_on", "official_on"}),
-        ({"issued_on": "1990-01-01"}, {"joined_on", "issued_on"}),
-        ({"issued_on": "2030-01-01"}, {"issued_on"}),
-        ({"date_of_birth": None, "joined_on": None}, set()),
-    ],
-)
-def test_dates_that_cannot_be_true_together(changed: dict[str, str | None], wrong: set[str]) -> None:
-    fields = {
-        "date_of_birth": "1970-02-28",
-        "joined_on": "1995-03-04",
-        "official_on": "1996-03-04",
-        "issued_on": "2001-05-06",
-    } | changed
-    with clock.fixed(datetime(2026, 1, 1, tzinfo=UTC)):
-        assert reading.contradictory(fields) == wrong
-
-
-@pytest.mark.parametrize(
-    ("first", "text"),
-    [
-        ("Xã An Cát, huyện -", "Xã An Cát, huyện Hà Trường"),
-        ("Xã An Cát, Bà Rịa - Vũng", "Xã An Cát, Bà Rịa - Vũng Hà Trường"),
-        ("An Cát - Mỹ Khê -", "An Cát - Mỹ Khê - Hà Trường"),
-    ],
-)
-def test_a_dash_after_the_first_line_is_a_speck_where_commas_part_the_value(first: str, text: str) -> None:
-    card = reading._Card(Surface(np.full((64, 64, 3), 200, np.uint8)), [], Found(), templates()[0], 0)
-    reading._add(card, "home_town", [line(100, (40, first)), line(140, (40, "Hà Trường"))], "page")
-    assert [" ".join(word for word, _ in read.words) for read in card.readings["home_town"]] == [text]
-
-
-@pytest.mark.parametrize(
-    ("joined", "official", "doubtful"),
-    [
-        (["1990-04-28"], ["1991-04-28"], False),
-        (["1990-04-28"], ["1993-04-28", "1991-04-28"], True),
-        (["1990-04-26", "1990-04-28"], ["1991-04-28"], True),
-        (["1990-04-28"], ["1993-04-28", "1993-04-20"], False),
-    ],
-)
-def test_dates_a_year_apart_confirm_each_other(joined: list[str], official: list[str], doubtful: bool) -> None:
-    card = reading._Card(Surface(np.full((64, 64, 3), 200, np.uint8)), [], Found(), templates()[0], 0)
-    for name, days in (("joined_on", joined), ("official_on", official)):
-        card.readings[name] = [Reading(((day, 0.9),)) for day in days]
-    voted = {"joined_on": joined[0], "official_on": official[0]}
-    assert bool(reading._off_by_a_slip(card, voted)) == doubtful
 
 
 def test_without_a_reader_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,136 @@
+"""A card on its way: what its views showed so far, and what the readings of each field give together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from ekyc.faces.types import Face
+from ekyc.fields import Found
+from ekyc.ocr import Box, Gray, Word
+from ekyc.results import FIELDS, Image
+from ekyc.surface import ABOVE, ABOVE_CAPITALS, HEIGHTS, Surface
+from ekyc.templates import Template
+from ekyc.values import DASHES, DATES, read_value
+from ekyc.voting import Reading, Verdict, vote, vote_digits
+from ekyc.words import expected, like, usual
+
+NUMBERS = ("card_number", *DATES)
+PAGE, DIGITS, SECOND = "page", "digits", "second"
+"""Readers: the Vietnamese model, the one for digits, the second one."""
+DIGITS_IN_TEXT = 0.35
+"""Trust in numbers and dates by the Vietnamese model: it takes a "3" with a flat top for a "5", and is sure of it."""
+AFTER = 0.7
+"""Where a dash ends after a line, in parts of its height."""
+CERTAIN = 0.93
+"""From here on a field is not read again."""
+
+
+@dataclass
+class Card:
+    """Its surface, the words of all views, what they say, ``readings`` of every field so far.
+
+    ``quarters``: turns against the clock that brought it upright. ``verdicts``: what was voted last, and on which readings.
+    """
+
+    surface: Surface
+    words: list[Word]
+    found: Found
+    template: Template
+    quarters: int
+    faces: list[Face] = field(default_factory=list)
+    readings: dict[str, list[Reading]] = field(default_factory=dict)
+    verdicts: dict[str, tuple[tuple[Reading, ...], Verdict | None]] = field(default_factory=dict)
+
+    @property
+    def flat(self) -> Image:
+        """The card seen from straight above, upright, BGR."""
+        return self.surface.flat
+
+    @property
+    def missing(self) -> list[str]:
+        """The fields that no view has shown."""
+        return [name for name in FIELDS if name not in self.found.values]
+
+    def collect(self, found: Found) -> None:
+        """Add the readings of what a view *found*."""
+        for name, value in found.values.items():
+            weight = DIGITS_IN_TEXT if name in NUMBERS else 1.0
+            self.readings.setdefault(name, []).append(Reading(value.words, weight, PAGE))
+
+    def join(self, found: Found) -> None:
+        """Add what another view *found*: its readings, and places where there were none or nothing could be read."""
+        self.collect(found)
+        for name in found.values:
+            if name in self.found.values:
+                self.found.places[name] = _wider(self.found.places[name], found.places[name])
+        for name in self.missing:
+            if name in found.places and (name in found.values or name not in self.found.places):
+                self.found.places[name] = found.places[name]
+                self.found.spans[name] = found.spans[name]
+                if name in found.values:
+                    self.found.values[name] = found.values[name]
+        self.found = replace(self.found, labels=len(self.found.places))
+
+    def lines(self, name: str, view: int) -> list[Gray]:
+        """The lines of the value of *name* cut out of *view*."""
+        above = ABOVE_CAPITALS if name == "full_name" else ABOVE
+        boxes = list(self.found.places.get(name, ()))
+        if name == "home_town" and len(boxes) > 1:  # a dash at the end of the first line has no size of a letter
+            left, top, right, bottom = boxes[0]
+            boxes[0] = (left, top, right + round(AFTER * (bottom - top)), bottom)
+        strips = [self.surface.strip(view, box, HEIGHTS[view], above) for box in boxes]
+        return [strip.image for strip in strips if strip is not None]
+
+    def add(self, name: str, lines: Sequence[Sequence[Word]], by: str) -> None:
+        """Add a reading *by* one reader of the value of *name*, line by line; nothing that is no such value."""
+        if name == "home_town" and len(lines) > 1 and any("," in word.text for word in lines[0]):
+            # Where commas part the value, a dash at the end of the first line is a speck.
+            while lines[0] and lines[0][-1].text in DASHES:
+                lines = [lines[0][:-1], *lines[1:]]
+        value = read_value(name, lines, self.template)
+        if value is not None:
+            self.readings.setdefault(name, []).append(Reading(value.words, 1.0, by))
+
+    def verdict(self, name: str) -> Verdict | None:
+        """What the readings of *name* give together so far; None where there is none."""
+        readings = tuple(self.readings.get(name, ()))
+        if self.verdicts.get(name, ((), None))[0] != readings:
+            self.verdicts[name] = (readings, _voted(name, readings))
+        return self.verdicts[name][1] if readings else None
+
+    def doubtful(self, name: str) -> bool:
+        """Whether the field *name* should be read once more: it is not certain, or a number was read differently."""
+        verdict = self.verdict(name)
+        if verdict is None or verdict.confidence < CERTAIN:
+            return True
+        read = {reading.words[0][0] for reading in self.readings[name] if reading.words}
+        return name in NUMBERS and read != {verdict.text}
+
+    def one_sided(self, name: str) -> bool:
+        """Whether only one reader has seen a word of *name* that other accents would make another: readers err in them together."""
+        verdict = self.verdict(name)
+        readers = {reading.reader for reading in self.readings.get(name, ())}
+        return verdict is not None and len(readers) == 1 and any(like(name, word) for word in verdict.text.split())
+
+
+def _wider(boxes: Sequence[Box], others: Sequence[Box]) -> tuple[Box, ...]:
+    """*boxes* of lines, each as wide as it and its like among *others* together: one view misses a word at an end."""
+    if len(boxes) != len(others):
+        return tuple(boxes)
+    wider = []
+    for (left, top, right, bottom), (first, above, last, below) in zip(boxes, others, strict=True):
+        same = min(bottom, below) - max(top, above) > 0.6 * (bottom - top)
+        wider.append((min(left, first), top, max(right, last), bottom) if same else (left, top, right, bottom))
+    return tuple(wider)
+
+
+def _voted(name: str, readings: Sequence[Reading]) -> Verdict | None:
+    if name in NUMBERS:
+        return vote_digits(readings)
+    return vote(
+        readings,
+        lambda word, place: usual(name, word, place),
+        lambda word: like(name, word),
+        lambda places: expected(name, places),
+    )

@@ -11,7 +11,7 @@ from datetime import date
 
 from core import clock
 from core.settings import settings
-from ekyc import quality, rectify, unread, views
+from ekyc import quality, rectify, unread
 from ekyc.card import Card
 from ekyc.fields import TEXTS, typical_height
 from ekyc.results import FIELDS, CardReading, Image, Quality, Reason
@@ -33,9 +33,7 @@ def decided(image: Image, outline: rectify.Outline | None, card: Card) -> CardRe
     fields = {name: verdicts[name].text if name in verdicts else None for name in FIELDS}
     confidence = {name: verdicts[name].confidence if name in verdicts else None for name in FIELDS}
     height = typical_height(card.words)
-    for name in unread.cut_off(
-        card.surface.plain, views.ground(card.surface.raw), card.words, card.found, height, fields
-    ):
+    for name in unread.cut_off(card.surface.plain, card.surface.ground, card.words, card.found, height, fields):
         known = confidence[name]
         confidence[name] = known * CUT_OFF if known is not None else None
     for name in TEXTS:

@@ -22,7 +22,7 @@ from ekyc.faces.types import Face
 from ekyc.fields import TEXTS, Found, find, unlabelled
 from ekyc.ocr import Box, LineReader, Reader, Word, line_reader, reader
 from ekyc.results import FIELDS, CardReading, Image
-from ekyc.surface import Surface
+from ekyc.surface import DENOISED, SOFT, Surface
 from ekyc.templates import Template, templates
 from ekyc.voting import Reading
 from ekyc.words import fits
@@ -62,8 +62,10 @@ def read_card(image: Image, *, template: Template | None = None) -> CardReading:
         return not_read(image, outline, card)
     _line_by_line(card, text)
     _numbers_in_text(card, text)
-    if (second := line_reader()) is not None:
+    second = line_reader()
+    if second is not None:
         _second_opinion(card, second)
+    _once_more(card, text, second)
     return decided(image, outline, card)
 
 
@@ -201,9 +203,9 @@ def _line_by_line(card: Card, text: Reader) -> None:
                     card.add(name, every, DIGITS if digits else PAGE)
 
 
-def _numbers_in_text(card: Card, text: Reader) -> None:
-    """Numbers in texts ("Phường 13, quận 3") as the model for digits reads them; where it says nothing clear they are doubtful."""
-    for name in TEXTS:
+def _numbers_in_text(card: Card, text: Reader, names: Sequence[str] = TEXTS) -> None:
+    """Numbers in the texts *names* ("Phường 13, quận 3") as the model for digits reads them; where it says nothing clear they are doubtful."""
+    for name in names:
         readings = card.readings.get(name, [])
         verdict = card.verdict(name)
         if verdict is None or not (count := len(_numbers(verdict.text))):
@@ -217,7 +219,9 @@ def _numbers_in_text(card: Card, text: Reader) -> None:
             for view in (0, 1)
         ]
         clear = views[0] if views[0] == views[1] and len(views[0]) == count else None
-        card.readings[name] = [_with_numbers(reading, clear) for reading in readings]
+        card.readings[name] = [
+            _with_numbers(reading, clear) if reading.reader == PAGE else reading for reading in readings
+        ]
 
 
 def _numbers(text: str) -> list[str]:
@@ -244,8 +248,23 @@ def _second_opinion(card: Card, second: LineReader) -> None:
     for name in FIELDS:
         for view in (0, 1):
             if card.doubtful(name) or (name == "full_name" and card.one_sided(name)):
-                every = []
-                for line in card.lines(name, view):
-                    written, sure = second.read_line(line)
-                    every.append([Word(word, (0, 0, 1, 1), sure) for word in written.split()])
-                card.add(name, every, SECOND)
+                _read_by(second, card, name, view)
+
+
+def _read_by(second: LineReader, card: Card, name: str, view: int) -> None:
+    every = []
+    for line in card.lines(name, view):
+        written, sure = second.read_line(line)
+        every.append([Word(word, (0, 0, 1, 1), sure) for word in written.split()])
+    card.add(name, every, SECOND)
+
+
+def _once_more(card: Card, text: Reader, second: LineReader | None) -> None:
+    """Texts that are doubtful after all, in two views more: their accents are lost first."""
+    doubtful = [name for name in TEXTS if card.doubtful(name)]
+    for name in doubtful:
+        for view in (SOFT, DENOISED):
+            card.add(name, text.read_lines(card.lines(name, view)), PAGE)
+        if second is not None:
+            _read_by(second, card, name, DENOISED)
+    _numbers_in_text(card, text, doubtful)

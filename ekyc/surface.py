@@ -14,10 +14,14 @@ from ekyc import lines, unread, views
 from ekyc.ocr import Box, Gray, Layout, Reader, Word
 from ekyc.results import Image
 
-HEIGHTS = (44, 36, 44)
+HEIGHTS = (44, 36, 44, 40, 48)
 """Pixels of a single line with its margin, one for each view: their mistakes differ. Found by measurement, as the margins."""
 PAGE_HEIGHT = 40
 """The same when all lines are read to find the labels."""
+SOFT, DENOISED = 3, 4
+"""Views for what is still doubtful; the second shows single lines only."""
+AROUND = 16
+"""Pixels around a line that are denoised with it."""
 ABOVE, ABOVE_CAPITALS = 0.22, 0.45
 """Margin above a line in parts of its height; capitals carry their accents higher."""
 BELOW, BESIDE = 0.22, 0.3
@@ -60,6 +64,11 @@ class Surface:
         """Evened, dark print on light, not sharpened unless the grain hides the strokes."""
         shown = views.calm(self.raw) if self.grainy else self.raw
         return views.even(views.turned_dark(shown, self._light))
+
+    @cached_property
+    def ground(self) -> Gray:
+        """The level of the card under its print."""
+        return views.ground(self.raw)
 
     def view(self, number: int) -> Gray:
         """One of ``len(views.SHARPENINGS)`` views, evened, dark print on light."""
@@ -108,13 +117,13 @@ class Surface:
 
     def strip(self, number: int, box: Box, height: int, above: float = ABOVE) -> Strip | None:
         """The line in *box* with a margin, black and white at the ends, *height* pixels high; None when it is too small."""
-        view = self.view(number)
         left, top, right, bottom = box
         tall = bottom - top
         x, y = max(0, left - round(BESIDE * tall)), max(0, top - round(above * tall))
-        part = view[y : bottom + round(BELOW * tall), x : right + round(BESIDE * tall)]
-        if min(part.shape) < 8:
+        last, lowest = right + round(BESIDE * tall), bottom + round(BELOW * tall)
+        if min(self.raw[y:lowest, x:last].shape) < 8:
             return None
+        part = self._denoised(x, y, last, lowest) if number == DENOISED else self.view(number)[y:lowest, x:last]
         counted = views.counts(part)
         dark, bright = views.level(counted, 0.01), views.level(counted, 0.85)
         steep = cv2.LUT(
@@ -124,3 +133,9 @@ class Surface:
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         sized = cv2.resize(steep, None, fx=scale, fy=scale, interpolation=how).astype(np.uint8, copy=False)
         return Strip(sized, x, y, scale)
+
+    def _denoised(self, left: int, top: int, right: int, bottom: int) -> Gray:
+        x, y = max(0, left - AROUND), max(0, top - AROUND)
+        wide = np.s_[y : bottom + AROUND, x : right + AROUND]
+        shown = views.turned_dark(views.denoised(self.raw[wide]), np.ascontiguousarray(self._light[wide]))
+        return views.even(shown, self.ground[wide])[top - y : bottom - y, left - x : right - x]

@@ -14,20 +14,22 @@ from ekyc.ocr.base import Gray
 WHITE = 235.0
 """Level that the card's ground is brought to."""
 
-SHARPENINGS = ((1.5, 4.0, 2.0), (1.0, 3.0, 1.2), (2.0, 4.0, 3.0))
+SHARPENINGS = ((1.5, 4.0, 2.0), (1.0, 3.0, 1.2), (2.0, 4.0, 3.0), (2.5, 5.0, 3.0))
 """How much grain is smoothed away (sigma, pixels of the rectified card), and how strokes are made steep again (sigma, amount)."""
 SMOOTH = (1.5, 4.0, 0.0)
 """Smoothed only: to see where print is."""
+GRAIN, PATCH, SEARCHED = 12.0, 5, 13
+"""Non-local means: strength, pixels of what is compared, pixels around it where its like is looked for."""
 GRAINY = 0.006
 """Median deviation of a pixel from its neighbours, in parts of the card's lightness, that hides thin strokes."""
 
 
-def even(gray: NDArray[np.uint8]) -> Gray:
-    """*gray* divided by its ground: shadows, slopes of light and soft glare go, print stays.
+def even(gray: NDArray[np.uint8], level: NDArray[np.uint8] | None = None) -> Gray:
+    """*gray* divided by its ground, or by that *level*: shadows, slopes of light and soft glare go, print stays.
 
     The ground is the brightest level around each place (a closing wider than a letter), smoothed.
     """
-    evened = cv2.divide(gray, np.maximum(ground(gray), 1), scale=WHITE, dtype=cv2.CV_32F)
+    evened = cv2.divide(gray, np.maximum(ground(gray) if level is None else level, 1), scale=WHITE, dtype=cv2.CV_32F)
     return np.minimum(evened, 255).astype(np.uint8)
 
 
@@ -95,6 +97,12 @@ def calm(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Found by measurement: of Gaussian, bilateral and non-local means filters with and without sharpening this read the most.
     """
     smooth = cv2.GaussianBlur(gray, (0, 0), 1.5)
+    return cv2.addWeighted(smooth, 2.2, cv2.GaussianBlur(smooth, (0, 0), 3.0), -1.2, 0).astype(np.uint8, copy=False)
+
+
+def denoised(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """*gray* without its grain by non-local means (Buades, Coll and Morel 2005), strokes made steeper again; slow: for parts of a card."""
+    smooth = cv2.fastNlMeansDenoising(np.ascontiguousarray(gray), None, GRAIN, PATCH, SEARCHED)
     return cv2.addWeighted(smooth, 2.2, cv2.GaussianBlur(smooth, (0, 0), 3.0), -1.2, 0).astype(np.uint8, copy=False)
 
 

@@ -37,6 +37,8 @@ LIGHT = 0.1
 """Trust below which a reading does not count as dissent."""
 ALIKE_AT_LEAST = 0.02
 """However sure, a reader takes one accent for another this often: both are made of the same strokes."""
+CONVINCED, CONTRADICTED = 0.95, 0.8
+"""From where on a reader alone is sure of a word; what remains of the confidence in another that is preferred to it."""
 AT_MOST = 1.5
 """Trust in all readings by one reader together: it repeats its mistakes."""
 UNREAD = 0.3
@@ -56,8 +58,8 @@ AMISS = 0.0005
 """Prior of a word that has the letters of what should stand in its place, and other accents."""
 NO_DASH = 0.05
 """Prior of nothing where a dash should stand."""
-Place = list[tuple[str, float, float]]
-"""What the readings say in one place: text (nothing: ``""``), confidence, weight."""
+Place = list[tuple[str, float, float, str]]
+"""What the readings say in one place: text (nothing: ``""``), confidence, weight, reader."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,12 @@ def vote(
     places = _network(readings)
     words: list[str] = []
     confidence = 1.0
-    right = expected([{text for text, _, _ in place} for place in places]) if expected else {}
+    right = expected([{text for text, *_ in place} for place in places]) if expected else {}
     for number, place in enumerate(places):
         text, sure = _weigh(place, len(words), usual, like, right.get(number, ()))
         confidence *= sure
+        if usual and text and number not in right and _contradicted(place, text, len(words), usual, like):
+            confidence *= CONTRADICTED
         if text:
             words.append(text)
     text = " ".join(words)
@@ -129,7 +133,7 @@ def vote_digits(readings: Sequence[Reading]) -> Verdict | None:
     same = [reading for reading in readings if len(reading.words[0][0]) == length]
     text, confidence = "", 1.0
     for place in range(length):
-        digit, sure = _weigh([(r.words[0][0][place], r.words[0][1], r.weight) for r in same], 0, None, None)
+        digit, sure = _weigh([(r.words[0][0][place], r.words[0][1], r.weight, r.reader) for r in same], 0, None, None)
         text += digit
         confidence *= sure
     for other in readings:
@@ -191,13 +195,13 @@ def _network(readings: Sequence[Reading]) -> list[Place]:
     """The readings aligned onto the most trusted one, one after the other."""
     order = sorted(readings, key=lambda reading: -len(reading.words) * 0.1 - reading.weight * _mean(reading))
     places: list[Place] = []
-    total: list[tuple[float, float]] = []
+    before: list[Reading] = []
     for reading in order:
         if not places:
-            places = [[(text, sure, reading.weight)] for text, sure in reading.words]
+            places = [[(text, sure, reading.weight, reading.reader)] for text, sure in reading.words]
         else:
-            places = _aligned(places, reading, total)
-        total.append((_mean(reading), reading.weight))
+            places = _aligned(places, reading, before)
+        before.append(reading)
     return places
 
 
@@ -205,8 +209,8 @@ def _mean(reading: Reading) -> float:
     return sum(sure for _, sure in reading.words) / max(1, len(reading.words))
 
 
-def _aligned(places: list[Place], reading: Reading, before: Sequence[tuple[float, float]]) -> list[Place]:
-    """*places* with one more reading: the cheapest way to lay its words along them."""
+def _aligned(places: list[Place], reading: Reading, before: Sequence[Reading]) -> list[Place]:
+    """*places* of the readings *before* with one more: the cheapest way to lay its words along them."""
     rows, columns = len(places), len(reading.words)
     cost = [[0.0] * (columns + 1) for _ in range(rows + 1)]
     for row in range(1, rows + 1):
@@ -222,7 +226,7 @@ def _aligned(places: list[Place], reading: Reading, before: Sequence[tuple[float
             )
     aligned: list[Place] = []
     row, column = rows, columns
-    mean = _mean(reading)
+    weight, by = reading.weight, reading.reader
     while row or column:
         if (
             row
@@ -231,28 +235,25 @@ def _aligned(places: list[Place], reading: Reading, before: Sequence[tuple[float
         ):
             row, column = row - 1, column - 1
             text, sure = reading.words[column]
-            aligned.append([*places[row], (text, sure, reading.weight)])
+            aligned.append([*places[row], (text, sure, weight, by)])
         elif row and cost[row][column] == cost[row - 1][column] + _left_out(places[row - 1]):
             row -= 1
-            aligned.append([*places[row], (NOTHING, mean, reading.weight)])
+            aligned.append([*places[row], (NOTHING, _mean(reading), weight, by)])
         else:
             column -= 1
             text, sure = reading.words[column]
-            aligned.append([*((NOTHING, other, weight) for other, weight in before), (text, sure, reading.weight)])
+            nothing = [(NOTHING, _mean(other), other.weight, other.reader) for other in before]
+            aligned.append([*nothing, (text, sure, weight, by)])
     return aligned[::-1]
 
 
 def _left_out(place: Place) -> float:
-    return 0.3 if any(text == DASH for text, _, _ in place) else 0.6
+    return 0.3 if any(text == DASH for text, *_ in place) else 0.6
 
 
 def _differs(place: Place, word: str) -> float:
     """0 for the same word, up to 1.1 for another altogether."""
-    return (
-        min(1.1 * (1 - _alike(text, word)) for text, _, _ in place if text)
-        if any(text for text, _, _ in place)
-        else 0.5
-    )
+    return min(1.1 * (1 - _alike(text, word)) for text, *_ in place if text) if any(text for text, *_ in place) else 0.5
 
 
 def _alike(one: str, other: str) -> float:
@@ -265,7 +266,7 @@ def _weigh(
     place: Place, number: int, usual: Usual | None, like: Like | None, right: Collection[str] = ()
 ) -> tuple[str, float]:
     """The likeliest word of one place and its probability; *right*: what should stand there."""
-    candidates = {text for text, _, _ in place} | set(right)
+    candidates = {text for text, *_ in place} | set(right)
     letters = {fold(text) for text in right}
     if like:
         for text in list(candidates):
@@ -279,14 +280,14 @@ def _weigh(
         elif not candidate and DASH in right:
             prior = NO_DASH
         scores[candidate] = log(prior) + sum(
-            weight * log(_likelihood(text, sure, candidate)) for text, sure, weight in place
+            weight * log(_likelihood(text, sure, candidate)) for text, sure, weight, _ in place
         )
     best = max(scores, key=lambda candidate: scores[candidate])
     # Something that nobody read: every reading is a mistake.
-    other = sum(weight * log(_likelihood(text, sure, None)) for text, sure, weight in place) + log(UNREAD)
+    other = sum(weight * log(_likelihood(text, sure, None)) for text, sure, weight, _ in place) + log(UNREAD)
     total = sum(exp(score - scores[best]) for score in scores.values()) + exp(min(50.0, other - scores[best]))
     sure_of = [
-        (text, weight * max(0.0, sure - DOUBTED) / (1 - DOUBTED)) for text, sure, weight in place if weight >= LIGHT
+        (text, weight * max(0.0, sure - DOUBTED) / (1 - DOUBTED)) for text, sure, weight, _ in place if weight >= LIGHT
     ]
     against = sum(
         worth
@@ -296,6 +297,17 @@ def _weigh(
         and (usual is None or usual(text, number) >= 1)
     ) / max(1e-9, sum(worth for _, worth in sure_of))
     return best, (1 - DISSENT * against) / total
+
+
+def _contradicted(place: Place, best: str, number: int, usual: Usual, like: Like | None) -> bool:
+    """Whether one of several readers alone would be sure of another usual word, one with the letters of *best*."""
+    every = {by for *_, by in place}
+    for reader in {by for text, *_, by in place if text != best} if len(every) > 1 else ():
+        own = [(text, sure, 1.0, by) for text, sure, _, by in place if by == reader]
+        other, sure = _weigh(own, number, usual, like)
+        if other != best and fold(other) == fold(best) and sure > CONVINCED and usual(other, number) >= 1:
+            return True
+    return False
 
 
 def _likelihood(read: str, sure: float, true: str | None) -> float:

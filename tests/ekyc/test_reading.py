@@ -13,11 +13,12 @@ from core.settings import settings
 from ekyc import drawing, images, reading
 from ekyc.card import PAGE, SECOND, Card
 from ekyc.fields import Found
-from ekyc.ocr import OcrUnavailableError, scratch, tesseract
+from ekyc.ocr import OcrUnavailableError, Word, scratch, tesseract
 from ekyc.results import FIELDS, Image, Reason
 from ekyc.surface import Surface
 from ekyc.templates import templates
 from ekyc.voting import Reading
+from tests.printed import line
 
 pytestmark = pytest.mark.skipif(tesseract.tessdata() is None, reason="Tesseract's Vietnamese data are not installed")
 
@@ -107,17 +108,59 @@ def test_numbers_in_a_text_are_those_of_the_model_for_digits(
     assert (found.weight, found.reader) == (1.0, PAGE)
 
 
+class Second:
+    """A second reader that always reads the same."""
+
+    def __init__(self, written: str) -> None:
+        self.written = written
+
+    def read_line(self, _image: Image) -> tuple[str, float]:
+        return self.written, 0.99
+
+
+class Text:
+    """A reader that reads the same on every line, and other digits."""
+
+    def __init__(self, text: str, digits: str = "") -> None:
+        self.text, self.digits = text, digits
+
+    def read_lines(self, lines: list[Image], *, digits: bool = False) -> list[list[Word]]:
+        return [line(0, (0, self.digits if digits else self.text)) for _ in lines]
+
+
+def on_a_card(name: str, *read: tuple[str, float]) -> Card:
+    """A card of which *name* was read so far, each time as sure."""
+    card = Card(Surface(np.full((64, 256, 3), 200, np.uint8)), [], Found(), templates()[0], 0)
+    card.found.places[name] = ((20, 20, 200, 44),)
+    card.readings[name] = [Reading(tuple((word, sure) for word in text.split()), 1.0, PAGE) for text, sure in read]
+    return card
+
+
 @pytest.mark.parametrize(("written", "asked"), [("Đinh Văn Đỉnh", 1), ("Đinh Văn Đình", 2)])
 def test_a_second_reader_that_agrees_on_a_name_is_asked_in_one_view(written: str, asked: int) -> None:
-    class Second:
-        def read_line(self, _image: Image) -> tuple[str, float]:
-            return written, 0.99
-
-    card = Card(Surface(np.full((64, 256, 3), 200, np.uint8)), [], Found(), templates()[0], 0)
-    card.found.places["full_name"] = ((20, 20, 200, 44),)
-    card.readings["full_name"] = [Reading(tuple((word, 0.99) for word in ["Đinh", "Văn", "Đỉnh"]), 1.0, PAGE)] * 3
-    reading._second_opinion(card, Second())
+    card = on_a_card("full_name", *[("Đinh Văn Đỉnh", 0.99)] * 3)
+    reading._second_opinion(card, Second(written))
     assert [read.reader for read in card.readings["full_name"]].count(SECOND) == asked
+
+
+@pytest.mark.parametrize(("sure", "more"), [(0.99, []), (0.6, [PAGE, PAGE, SECOND])])
+def test_a_text_that_is_doubtful_after_all_is_read_once_more(sure: float, more: list[str]) -> None:
+    card = on_a_card("issuer", *[("Huyện hội Khánh Lâm", sure)] * 2)
+    reading._once_more(card, Text("Huyện hội Khánh Lâm"), Second("Huyện hội Khánh Lâm"))
+    assert [read.reader for read in card.readings["issuer"][2:]] == more
+
+
+def test_without_a_second_reader_doubtful_texts_are_read_once_more_too() -> None:
+    card = on_a_card("issuer", ("Huyện hội Khánh Lâm", 0.5))
+    reading._once_more(card, Text("Huyện hội Khánh Lâm"), None)
+    assert [read.reader for read in card.readings["issuer"]] == [PAGE] * 3
+
+
+def test_numbers_of_a_text_read_once_more_are_those_of_the_model_for_digits() -> None:
+    card = on_a_card("home_town", ("Phường 15, quận 5, Hà Trường", 0.5))
+    reading._once_more(card, Text("Phường 15, quận 5, Hà Trường", "13 3"), Second("Phường 15, quận 5, Hà Trường"))
+    said = {read.reader: " ".join(word for word, _ in read.words) for read in card.readings["home_town"]}
+    assert said == {PAGE: "Phường 13, quận 3, Hà Trường", SECOND: "Phường 15, quận 5, Hà Trường"}
 
 
 def test_a_blurred_photograph_is_to_be_taken_again(photo: Image) -> None:

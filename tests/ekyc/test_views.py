@@ -44,3 +44,13 @@ def test_shadow_goes_and_print_stays() -> None:
 
 def test_a_black_picture_stays_black() -> None:
     assert not views.even(np.zeros((80, 120), np.uint8)).any()
+
+
+def test_grain_goes_and_strokes_stay() -> None:
+    clean = np.full((60, 300), 200, np.uint8)
+    cv2.putText(clean, "SO TAY", (20, 42), cv2.FONT_HERSHEY_SIMPLEX, 1.2, 40, 3)
+    grain = np.random.default_rng(5).normal(0, 12, clean.shape)
+    shown = views.denoised(np.clip(clean + grain, 0, 255).astype(np.uint8))
+    ground = cv2.erode((clean == 200).astype(np.uint8), np.ones((21, 21), np.uint8)) > 0
+    assert float(shown[ground].std()) < 4 < float(grain[ground].std())
+    assert float(np.median(shown[clean == 40])) < 60

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from ekyc.voting import Reading, Verdict, vote, vote_digits
+from ekyc.voting import Reading, Usual, Verdict, vote, vote_digits
 
 
 def says(text: str, sure: float = 0.9, weight: float = 1.0, reader: str = "page") -> Reading:
     return Reading(tuple((word, sure) for word in text.split()), weight, reader)
 
 
-def verdict(*readings: Reading) -> Verdict:
-    found = vote(readings)
+def verdict(*readings: Reading, usual: Usual | None = None) -> Verdict:
+    found = vote(readings, usual)
     assert found is not None
     return found
 
@@ -129,6 +129,16 @@ def test_dissent_counts_by_its_share() -> None:
     one, more = verdict(*most, says("Vẫn", 0.9)), verdict(*most, says("Vẫn", 0.9), says("Vẫn", 0.9))
     assert verdict(*most).confidence > one.confidence > more.confidence
     assert one.text == more.text == "Vân"
+
+
+def test_a_reader_alone_sure_of_another_word_leaves_a_great_doubt() -> None:
+    page, second = says("Ngô Đỉnh", 0.93), says("Ngô Đình", 0.99, reader="second")
+    contradicted = verdict(page, page, second, second, usual=lambda _word, _place: 1.0)
+    slip = verdict(page, says("Ngô Đình", 0.93), second, second, usual=lambda _word, _place: 1.0)
+    no_word = verdict(page, page, second, second, usual=lambda word, _place: 0.02 if word == "Đỉnh" else 1.0)
+    assert contradicted.text == slip.text == no_word.text == "Ngô Đình"
+    assert contradicted.confidence < 0.8 < 0.9 < slip.confidence
+    assert no_word.confidence > 0.9
 
 
 def test_words_that_one_reader_glued_together_are_taken_apart() -> None:

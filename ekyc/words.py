@@ -20,6 +20,8 @@ from core.text import fold, nfc
 
 UNLISTED, MISSPELT = 0.02, 0.01
 """Priors of a word on no list that could be Vietnamese, and of one that could not."""
+RARE, OTHERS_LETTERS = 0.05, 0.005
+"""Priors of a listed word that is many times rarer than its like, and of one on no list with the letters of a listed one."""
 NO_FAMILY = 0.03
 """Prior of a first name that is no family name, of a first word of an issuer that is none."""
 OTHER_ACCENTS = 0.001
@@ -79,8 +81,9 @@ def usual(field: str, word: str, place: int) -> float:
     else:
         listed = core in lists["around"] or core in lists["place"]
     if listed:
-        return 1.0
-    return _unusual("around" if core.islower() else None, core, UNLISTED)
+        return RARE if shape in lists["rare_given" if field == "full_name" else "rare_place"] else 1.0
+    alike = core[0].isupper() and fold(core) in _by_letters(field)
+    return _unusual("around" if core.islower() else None, core, OTHERS_LETTERS if alike else UNLISTED)
 
 
 def _unusual(closed: str | None, word: str, possible: float) -> float:

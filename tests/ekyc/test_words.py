@@ -6,8 +6,21 @@ import unicodedata
 
 import pytest
 
+from core.text import fold
 from ekyc import words
-from ekyc.words import MISSPELT, NO_FAMILY, OTHER_ACCENTS, UNLISTED, expected, fits, like, usual, whole
+from ekyc.words import (
+    MISSPELT,
+    NO_FAMILY,
+    OTHER_ACCENTS,
+    OTHERS_LETTERS,
+    RARE,
+    UNLISTED,
+    expected,
+    fits,
+    like,
+    usual,
+    whole,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,21 +31,36 @@ from ekyc.words import MISSPELT, NO_FAMILY, OTHER_ACCENTS, UNLISTED, expected, f
         ("full_name", "NGUYÊN", 0, OTHER_ACCENTS),
         ("full_name", "Thu", 0, NO_FAMILY),
         ("full_name", "Nguyên", 2, 1.0),
-        ("full_name", "Khảnh", 1, UNLISTED),
+        ("full_name", "Khảnh", 1, OTHERS_LETTERS),
+        ("full_name", "Ngoét", 1, UNLISTED),
+        ("full_name", "VẠN", 2, RARE),
+        ("full_name", "Vạn", 0, 1.0),
         ("full_name", "Mgây", 1, MISSPELT),
         ("home_town", "huyện", 2, 1.0),
         ("home_town", "tình", 4, OTHER_ACCENTS),
         ("home_town", "khoa", 4, UNLISTED),
         ("home_town", "Điền,", 1, 1.0),
+        ("home_town", "Điển,", 1, OTHERS_LETTERS),
+        ("home_town", "Phủ", 1, RARE),
+        ("home_town", "Phú", 1, 1.0),
         ("home_town", "12,", 1, 1.0),
         ("issuer", "Ban", 0, 1.0),
         ("issuer", "Bạn", 0, OTHER_ACCENTS),
         ("issuer", "Bạn", 1, 1.0),
+        ("issuer", "Lãm", 3, RARE),
     ],
 )
 def test_how_usual_a_word_is(field: str, word: str, place: int, prior: float) -> None:
     assert usual(field, word, place) == prior
     assert usual(field, unicodedata.normalize("NFD", word), place) == prior
+
+
+def test_a_rare_word_is_listed_and_its_like_is_not_rare() -> None:
+    lists = words._lists()
+    for rare, listed in (("rare_given", lists["given"]), ("rare_place", lists["place"])):
+        assert lists[rare] <= listed
+        for word in lists[rare]:
+            assert any(fold(other) == fold(word) for other in listed - lists[rare]), word
 
 
 def test_words_with_other_accents_are_like_it_in_the_same_case() -> None:

@@ -24,12 +24,12 @@ GRAINY = 0.006
 """Median deviation of a pixel from its neighbours, in parts of the card's lightness, that hides thin strokes."""
 
 
-def even(gray: NDArray[np.uint8], level: NDArray[np.uint8] | None = None) -> Gray:
-    """*gray* divided by its ground, or by that *level*: shadows, slopes of light and soft glare go, print stays.
+def even(gray: NDArray[np.uint8], under: NDArray[np.uint8] | None = None) -> Gray:
+    """*gray* divided by its ground, or by what is known to lie *under* it: shadows, slopes of light and soft glare go, print stays.
 
     The ground is the brightest level around each place (a closing wider than a letter), smoothed.
     """
-    evened = cv2.divide(gray, np.maximum(ground(gray) if level is None else level, 1), scale=WHITE, dtype=cv2.CV_32F)
+    evened = cv2.divide(gray, np.maximum(ground(gray) if under is None else under, 1), scale=WHITE, dtype=cv2.CV_32F)
     return np.minimum(evened, 255).astype(np.uint8)
 
 

@@ -19,7 +19,7 @@ from ekyc.assessment import decided, not_read
 from ekyc.card import DIGITS, DIGITS_IN_TEXT, NUMBERS, PAGE, SECOND, Card
 from ekyc.elimination import eliminate
 from ekyc.faces.types import Face
-from ekyc.fields import TEXTS, Found, find, unlabelled
+from ekyc.fields import TEXTS, Found, find, typical_height, unlabelled
 from ekyc.ocr import Box, LineReader, Reader, Word, line_reader, reader
 from ekyc.results import FIELDS, CardReading, Image
 from ekyc.surface import DENOISED, SOFT, Surface
@@ -34,6 +34,8 @@ FEWEST_LABELS = 3
 VAGUE = (0.62, 0.55)
 """How much of a label must be made out where a value stands by it, the surer ones first."""
 _NUMBER = re.compile(r"(?<![^\W\d])\d+")
+MARGIN = 3.0
+"""In heights of a word: how far before a value without a label print may be part of it."""
 FACE_SIDE = 640
 """Pixels of the card's longer side in which faces are looked for: what the detector takes."""
 
@@ -166,7 +168,13 @@ def _more_views(card: Card, text: Reader) -> None:
 def _eliminate(card: Card, seen: Sequence[Sequence[Word]]) -> None:
     more = eliminate(card.found.values, card.found.places, seen, card.template)
     places = {name: value.boxes for name, value in more.items()}
-    card.join(Found(more, places, {name: boxes[0] for name, boxes in places.items()}))
+    # No label says where these begin: print right before or after them may be theirs.
+    margin = round(MARGIN * typical_height(card.words))
+    spans = {
+        name: (max(0, left - margin), top, card.surface.width, bottom)
+        for name, ((left, top, _, bottom), *_) in places.items()
+    }
+    card.join(Found(more, places, spans))
 
 
 def _unlabelled(card: Card, seen: Sequence[Sequence[Word]]) -> None:

@@ -159,6 +159,8 @@ def whole(field: str, text: str) -> bool:
         one_case = len({word.isupper() for word in words if len(word) > 1}) == 1
         voiced = all(set(fold(word)) & set("aeiouy") for word in words)
         return one_case and voiced and words[0][0].isupper() and words[0].capitalize() in _lists()["family"]
+    if any(word.islower() and word.isalpha() and not set(fold(word)) & set("aeiouy") for word in words):
+        return False  # what is left of a word
     ends = any(_end_in(phrase, words) for phrase in _phrases("regions"))
     if field == "home_town":
         parted = text.count("-") != 1 or "," in text  # a dash that was not read leaves one

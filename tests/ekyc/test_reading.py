@@ -12,13 +12,13 @@ import pytest
 from core.settings import settings
 from ekyc import drawing, images, reading
 from ekyc.card import PAGE, SECOND, Card
-from ekyc.fields import Found
+from ekyc.fields import Found, find
 from ekyc.ocr import OcrUnavailableError, Word, scratch, tesseract
 from ekyc.results import FIELDS, Image, Reason
 from ekyc.surface import Surface
 from ekyc.templates import templates
 from ekyc.voting import Reading
-from tests.printed import line
+from tests.printed import WIDTH, line
 
 pytestmark = pytest.mark.skipif(tesseract.tessdata() is None, reason="Tesseract's Vietnamese data are not installed")
 
@@ -161,6 +161,16 @@ def test_numbers_of_a_text_read_once_more_are_those_of_the_model_for_digits() ->
     reading._once_more(card, Text("Phường 15, quận 5, Hà Trường", "13 3"), Second("Phường 15, quận 5, Hà Trường"))
     said = {read.reader: " ".join(word for word, _ in read.words) for read in card.readings["home_town"]}
     assert said == {PAGE: "Phường 13, quận 3, Hà Trường", SECOND: "Phường 15, quận 5, Hà Trường"}
+
+
+def test_print_near_a_value_without_a_label_belongs_to_its_span() -> None:
+    words = [*line(150, (460, "BÁ TÂM")), *line(190, (400, "Sinh ngày: 05/09/1960"))]
+    card = Card(
+        Surface(np.full((800, WIDTH, 3), 200, np.uint8)), words, find(words, templates()[0], WIDTH), templates()[0], 0
+    )
+    reading._eliminate(card, [words])
+    (left, top, _, bottom), *_ = card.found.places["full_name"]
+    assert card.found.spans["full_name"] == (left - 3 * (bottom - top), top, WIDTH, bottom)
 
 
 def test_a_blurred_photograph_is_to_be_taken_again(photo: Image) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,11 +44,27 @@ def test_every_target_of_the_issue_has_its_figure() -> None:
 
 
 def test_the_severities_are_stated_with_the_figures() -> None:
-    notes = bench_ekyc._notes({level: of(2, 1) for level in bench_ekyc.COUNTS})
+    notes = bench_ekyc._notes({level: of(2, 1) for level in bench_ekyc.COUNTS}, 3)
     assert [note.split(":")[0] for note in notes[-3:]] == ["Severity easy", "Severity medium", "Severity hard"]
     low, high = drawing.HARD.blur
     assert f"blur {low:g} to {high:g} px sigma" in notes[-1]
     assert "easy: full_name; medium: full_name; hard: full_name" in notes[-4]
+    assert notes[-5].startswith("3 of these cards hold a word on the reader's list of rare ones")
+
+
+def test_cards_with_rare_words_are_counted(tmp_path: Path) -> None:
+    texts = {
+        "home_town": "Xã Phú Lộc, huyện An Cát, tỉnh Hà Trường",
+        "issuer": "Huyện hội An Cát",
+        "full_name": "LÊ TOÀN",
+    }
+    rows = [texts, texts | {"full_name": "LÊ TOAN"}, texts | {"home_town": "Xã Phủ Lộc, huyện An Cát, tỉnh Hà Trường"}]
+    lines = []
+    for number, row in enumerate(rows):
+        (tmp_path / f"{number}.jpg").touch()
+        lines.append(json.dumps({"image": f"{number}.jpg", "fields": dict.fromkeys(FIELDS) | row}))
+    (tmp_path / "truth.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert bench_ekyc._rare([tmp_path]) == 2
 
 
 def test_the_peer_may_read_a_value_in_any_form_of_the_card() -> None:

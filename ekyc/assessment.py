@@ -33,7 +33,9 @@ def decided(image: Image, outline: rectify.Outline | None, card: Card) -> CardRe
     fields = {name: verdicts[name].text if name in verdicts else None for name in FIELDS}
     confidence = {name: verdicts[name].confidence if name in verdicts else None for name in FIELDS}
     height = typical_height(card.words)
-    for name in unread.cut_off(card.surface.plain, card.surface.ground, card.words, card.found, height, fields):
+    for name in unread.cut_off(
+        card.surface.plain, card.surface.ground, card.words, card.found, height, fields, card.short
+    ):
         known = confidence[name]
         confidence[name] = known * CUT_OFF if known is not None else None
     for name in TEXTS:
@@ -74,7 +76,7 @@ def not_read(image: Image, outline: rectify.Outline | None, card: Card) -> CardR
 
 def _measured(image: Image, outline: rectify.Outline | None, card: Card) -> Quality:
     shown = outline.width() / card.flat.shape[1] if outline else max(image.shape[:2]) / max(card.flat.shape[:2])
-    sharp = quality.sharpness(card.surface.plain, card.words)
+    sharp = card.sharpness
     small = quality.reduced(card.flat)
     return Quality(
         corners=outline.inside(image) if outline else 0,

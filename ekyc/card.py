@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
 
+from ekyc import quality
 from ekyc.faces.types import Face
-from ekyc.fields import Found
+from ekyc.fields import Found, in_order
 from ekyc.ocr import Box, Gray, Word
 from ekyc.results import FIELDS, Image
 from ekyc.surface import ABOVE, ABOVE_CAPITALS, HEIGHTS, Surface
@@ -24,13 +27,15 @@ AFTER = 0.7
 """Where a dash ends after a line, in parts of its height."""
 CERTAIN = 0.93
 """From here on a field is not read again."""
+SETTLED = 0.96
+"""The same for a text and the second reader."""
 
 
 @dataclass
 class Card:
     """Its surface, the words of all views, what they say, ``readings`` of every field so far.
 
-    ``quarters``: turns against the clock that brought it upright. ``verdicts``: what was voted last, and on which readings.
+    ``short``: dates that a view read with one digit for the day. ``quarters``: turns against the clock that brought it upright. ``verdicts``: what was voted last, and on which readings.
     """
 
     surface: Surface
@@ -40,12 +45,18 @@ class Card:
     quarters: int
     faces: list[Face] = field(default_factory=list)
     readings: dict[str, list[Reading]] = field(default_factory=dict)
+    short: set[str] = field(default_factory=set)
     verdicts: dict[str, tuple[tuple[Reading, ...], Verdict | None]] = field(default_factory=dict)
 
     @property
     def flat(self) -> Image:
         """The card seen from straight above, upright, BGR."""
         return self.surface.flat
+
+    @cached_property
+    def sharpness(self) -> float | None:
+        """How steep the edges of its print are (``quality.sharpness``). Not before all words are there."""
+        return quality.sharpness(self.surface.plain, self.words)
 
     @property
     def missing(self) -> list[str]:
@@ -55,6 +66,7 @@ class Card:
     def collect(self, found: Found) -> None:
         """Add the readings of what a view *found*."""
         for name, value in found.values.items():
+            self.short |= {name} if value.short else set()
             weight = DIGITS_IN_TEXT if name in NUMBERS else 1.0
             self.readings.setdefault(name, []).append(Reading(value.words, weight, PAGE))
 
@@ -70,7 +82,37 @@ class Card:
                 self.found.spans[name] = found.spans[name]
                 if name in found.values:
                     self.found.values[name] = found.values[name]
-        self.found = replace(self.found, labels=len(self.found.places))
+        exact = self.found.exact | (found.exact & found.values.keys())
+        self.found = replace(self.found, labels=len(self.found.places), exact=exact)
+
+    def settled(self, name: str) -> bool:
+        """Whether the text *name* needs no other reader any more."""
+        verdict = self.verdict(name)
+        return verdict is not None and verdict.confidence >= SETTLED
+
+    def drop_misplaced(self) -> None:
+        """Forget those fields that stand where the design prints none of their kind, those first that most others speak against.
+
+        A label that was read letter by letter is believed: the card is of another design.
+        """
+        while True:
+            placed = {name: self.found.places[name][0] for name in self.template.order if name in self.found.values}
+            against = {
+                name: sum(not in_order(self.template, {name: placed[name], other: placed[other]}) for other in placed)
+                for name in placed
+                if name not in self.found.exact
+            }
+            most = max(against.values(), default=0)
+            if not most:
+                return
+            for name in [name for name, others in against.items() if others == most]:
+                for known in (self.found.values, self.found.places, self.found.spans, self.readings):
+                    known.pop(name, None)
+
+    def stands(self, name: str, box: Box) -> bool:
+        """Whether *box* is where the design prints *name* beside what was found."""
+        placed = {other: self.found.places[other][0] for other in self.found.values if other != name}
+        return in_order(self.template, {**placed, name: box})
 
     def lines(self, name: str, view: int) -> list[Gray]:
         """The lines of the value of *name* cut out of *view*."""
@@ -82,15 +124,25 @@ class Card:
         strips = [self.surface.strip(view, box, HEIGHTS[view], above) for box in boxes]
         return [strip.image for strip in strips if strip is not None]
 
-    def add(self, name: str, lines: Sequence[Sequence[Word]], by: str) -> None:
-        """Add a reading *by* one reader of the value of *name*, line by line; nothing that is no such value."""
+    def add(
+        self,
+        name: str,
+        lines: Sequence[Sequence[Word]],
+        by: str,
+        others: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
+    ) -> None:
+        """Add a reading *by* one reader of the value of *name*, line by line; nothing that is no such value.
+
+        *others*: what else the words may be (``Reading.others``).
+        """
         if name == "home_town" and len(lines) > 1 and any("," in word.text for word in lines[0]):
             # Where commas part the value, a dash at the end of the first line is a speck.
             while lines[0] and lines[0][-1].text in DASHES:
                 lines = [lines[0][:-1], *lines[1:]]
         value = read_value(name, lines, self.template)
         if value is not None:
-            self.readings.setdefault(name, []).append(Reading(value.words, 1.0, by))
+            self.short |= {name} if value.short else set()
+            self.readings.setdefault(name, []).append(Reading(value.words, 1.0, by, others))
 
     def verdict(self, name: str) -> Verdict | None:
         """What the readings of *name* give together so far; None where there is none."""
@@ -106,12 +158,6 @@ class Card:
             return True
         read = {reading.words[0][0] for reading in self.readings[name] if reading.words}
         return name in NUMBERS and read != {verdict.text}
-
-    def one_sided(self, name: str) -> bool:
-        """Whether only one reader has seen a word of *name* that other accents would make another: readers err in them together."""
-        verdict = self.verdict(name)
-        readers = {reading.reader for reading in self.readings.get(name, ())}
-        return verdict is not None and len(readers) == 1 and any(like(name, word) for word in verdict.text.split())
 
 
 def _wider(boxes: Sequence[Box], others: Sequence[Box]) -> tuple[Box, ...]:

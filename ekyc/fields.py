@@ -7,7 +7,7 @@ below it. Home town and issuer may run on in the next line.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -19,6 +19,7 @@ from ekyc.ocr.base import Box, Word
 from ekyc.results import FIELDS
 from ekyc.templates import OTHER, Template, plain
 from ekyc.values import DASHES, Value, around, read_value
+from ekyc.words import may_be, named
 
 RUNS_ON = ("home_town", "issuer")
 """Fields whose value may take two lines."""
@@ -46,6 +47,8 @@ class Found:
     """How sure each label is; to compare views."""
     labels: int = 0
     """How many different fields have a label on the card."""
+    exact: frozenset[str] = frozenset()
+    """The fields whose label was read letter by letter."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class _Label:
     last: int
     field: str
     score: float
+    exact: bool = False
 
 
 def find(
@@ -83,23 +87,43 @@ def find(
     places: dict[str, tuple[Box, ...]] = {}
     spans: dict[str, Box] = {}
     scores: dict[str, float] = {}
+    exact: dict[str, bool] = {}
     for label in labels:
         if label.field == OTHER or label.field not in missing:
             continue
         place, span, taken = _value_words(label, labels, lines, height, width, template)
         value = read_value(label.field, taken, template)
-        if least < 1 and (value is None or like_label(value.text, template)):
+        if least < 1 and (value is None or like_label(value.text, template) or not _of_its_kind(label.field, value)):
             continue
+        if value and label.field not in TEXTS:
+            place = _tight(label.field, value, taken, template)
         # A label may be printed twice (a title, a note): the one with a value that can be read counts.
         worth = label.score + (10 if value else 0)
         if worth > scores.get(label.field, -1):
             scores[label.field] = worth
+            exact[label.field] = label.exact
             places[label.field] = place
             spans[label.field] = span
             found.pop(label.field, None)
             if value:
                 found[label.field] = value
-    return Found(found, places, spans, scores, len(places))
+    return Found(found, places, spans, scores, len(places), frozenset(name for name in exact if exact[name]))
+
+
+def _of_its_kind(name: str, value: Value) -> bool:
+    return name not in TEXTS or may_be(name, value.text)
+
+
+def _tight(name: str, value: Value, lines: Sequence[Sequence[Word]], template: Template) -> tuple[Box, ...]:
+    """The box of those words of *lines* that make up *value*, a number or a date: what else is on the line is another's."""
+    words = [word for line in lines for word in line]
+    for count in range(1, len(words) + 1):
+        for first in range(len(words) - count + 1):
+            part = words[first : first + count]
+            read = read_value(name, [part], template)
+            if read and read.text == value.text:
+                return (around(part),)
+    return value.boxes
 
 
 def _begins_label(words: Sequence[Word], template: Template) -> bool:
@@ -125,6 +149,19 @@ def inside(box: Box, boxes: Sequence[Box]) -> bool:
     """Whether the middle of *box* lies in one of *boxes*."""
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     return any(left <= x <= right and top <= y <= bottom for left, top, right, bottom in boxes)
+
+
+def in_order(template: Template, places: Mapping[str, Box]) -> bool:
+    """Whether the fields at *places* (the first line of each) stand as *template* prints them, down the card and along each line."""
+    printed = [places[name] for name in template.order if name in places]
+    return all(_before(one, other) for number, one in enumerate(printed) for other in printed[number + 1 :])
+
+
+def _before(one: Box, other: Box) -> bool:
+    shared = min(one[3], other[3]) - max(one[1], other[1])
+    if shared > 0.5 * min(one[3] - one[1], other[3] - other[1]):
+        return one[0] < other[0]
+    return one[1] + one[3] < other[1] + other[3]
 
 
 def like_label(text: str, template: Template) -> bool:
@@ -258,10 +295,13 @@ def _match(
 ) -> Iterator[_Label]:
     colon = line[last].text.endswith(":") or (last + 1 < len(line) and line[last + 1].text.startswith(":"))
     starts = _starts(line, first, height)
+    # Only the first word of a label is written large: "Nguyễn Quốc" is none for the home town.
+    name = last > first and line[first + 1].text[0].isupper() and named(line[first].text) and not colon
     for text, wanted, alike in _like(tuple(template.labels.items()), together):
         # A label begins a line or a column, or ends in a colon: else "Ban Thường vụ" would hold "Thường trú".
-        if starts or (colon and len(text) >= 5):
-            yield _Label(index, first, last, wanted, len(text) * (alike - 0.5) + 1.5 * colon + 0.5 * starts)
+        if (starts or (colon and len(text) >= 5)) and (alike == 1 or not name):
+            score = len(text) * (alike - 0.5) + 1.5 * colon + 0.5 * starts
+            yield _Label(index, first, last, wanted, score, exact=alike == 1)
 
 
 @lru_cache(maxsize=8192)

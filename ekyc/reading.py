@@ -21,10 +21,11 @@ from ekyc.elimination import eliminate
 from ekyc.faces.types import Face
 from ekyc.fields import TEXTS, Found, find, typical_height, unlabelled
 from ekyc.ocr import Box, LineReader, Reader, Word, line_reader, reader
-from ekyc.results import FIELDS, CardReading, Image
+from ekyc.results import CardReading, Image
 from ekyc.surface import DENOISED, SOFT, Surface
 from ekyc.templates import Template, templates
-from ekyc.voting import Reading
+from ekyc.unread import glare_above
+from ekyc.voting import Reading, bare
 from ekyc.words import fits
 
 WIDTH = 1300
@@ -34,6 +35,8 @@ FEWEST_LABELS = 3
 VAGUE = (0.62, 0.55)
 """How much of a label must be made out where a value stands by it, the surer ones first."""
 _NUMBER = re.compile(r"(?<![^\W\d])\d+")
+CLEAR = 0.4
+"""From this sharpness on accents are as certain as the first reader says."""
 MARGIN = 3.0
 """In heights of a word: how far before a value without a label print may be part of it."""
 FACE_SIDE = 640
@@ -67,7 +70,7 @@ def read_card(image: Image, *, template: Template | None = None) -> CardReading:
     second = line_reader()
     if second is not None:
         _second_opinion(card, second)
-    _once_more(card, text, second)
+    _once_more(card, text)
     return decided(image, outline, card)
 
 
@@ -148,6 +151,9 @@ def _more_views(card: Card, text: Reader) -> None:
         words = surface.read_lines(text, number) if number else surface.read_page(text)
         seen.append(words)
         card.join(find(words, card.template, surface.width))
+    card.drop_misplaced()
+    if card.missing:
+        _eliminate(card, seen)
     for least in VAGUE:
         missing, taken = card.missing, [box for name in card.found.values for box in card.found.places[name]]
         guesses = [
@@ -155,8 +161,10 @@ def _more_views(card: Card, text: Reader) -> None:
         ]
         for found in sorted(guesses, key=lambda found: -sum(found.scores.values())):
             card.join(found)
+    card.drop_misplaced()
     _eliminate(card, seen)
     _unlabelled(card, seen)
+    _eliminate(card, seen)
     if card.missing and card.found.labels >= FEWEST_LABELS and (boxes := surface.overlooked()):
         words = [*seen[0], *surface.read_lines(text, 0, boxes)]
         seen.append(words)
@@ -174,7 +182,7 @@ def _eliminate(card: Card, seen: Sequence[Sequence[Word]]) -> None:
         name: (max(0, left - margin), top, card.surface.width, bottom)
         for name, ((left, top, _, bottom), *_) in places.items()
     }
-    card.join(Found(more, places, spans))
+    card.join(Found({name: value for name, value in more.items() if value.text}, places, spans))
 
 
 def _unlabelled(card: Card, seen: Sequence[Sequence[Word]]) -> None:
@@ -183,16 +191,24 @@ def _unlabelled(card: Card, seen: Sequence[Sequence[Word]]) -> None:
     Both may begin alike ("Thị trấn", "Thị ủy"), but only a home town has parts.
     """
     for name in ("home_town", "issuer"):
-        if name not in card.missing or (name == "issuer" and "home_town" in card.missing):
+        if name not in card.missing:
             continue
         taken = [box for found in card.found.values for box in card.found.places[found]]
         guesses = [
             unlabelled(name, words, card.template, card.surface.width, partial(fits, name), taken) for words in seen
         ]
         best = max(guesses, key=lambda found: max((value.confidence for value in found.values.values()), default=-1.0))
-        if best.values:
+        if best.values and card.stands(name, best.places[name][0]) and not _may_begin_above(card, best.places[name][0]):
             card.found.places.pop(name, None)
             card.join(best)
+
+
+def _may_begin_above(card: Card, box: Box) -> bool:
+    """Whether a value without a label that is read from *box* on may begin on a line before, which glare hides."""
+    height = typical_height(card.words)
+    above = [bottom for name in card.found.values for _, _, _, bottom in card.found.places[name]]
+    beside = any(0 <= box[1] - bottom < height for bottom in above)
+    return not beside and glare_above(card.surface.ground, box, height)
 
 
 def _line_by_line(card: Card, text: Reader) -> None:
@@ -252,27 +268,36 @@ def _with_numbers(reading: Reading, numbers: Sequence[str] | None) -> Reading:
 
 
 def _second_opinion(card: Card, second: LineReader) -> None:
-    """The other reader, for the fields that are still doubtful, and for a name that has its like."""
-    for name in FIELDS:
+    """The other reader: for numbers and dates that are still doubtful, and for texts, whose accents it is in two minds about where they are blurred.
+
+    A name, where no list is as good as complete, is read in any case, in two views unless its print is ``CLEAR``.
+    """
+    for name in NUMBERS:
         for view in (0, 1):
-            if card.doubtful(name) or (name == "full_name" and card.one_sided(name)):
+            if card.doubtful(name):
+                _read_by(second, card, name, view)
+    clear = (card.sharpness or 0.0) >= CLEAR
+    for name in TEXTS:
+        fewest = 0 if clear else 1
+        fewest += name == "full_name"
+        for number, view in enumerate((0, 1, DENOISED)):
+            if number < fewest or not card.settled(name):
                 _read_by(second, card, name, view)
 
 
 def _read_by(second: LineReader, card: Card, name: str, view: int) -> None:
-    every = []
-    for line in card.lines(name, view):
-        written, sure = second.read_line(line)
-        every.append([Word(word, (0, 0, 1, 1), sure) for word in written.split()])
-    card.add(name, every, SECOND)
+    spelt = [second.read_line(line) for line in card.lines(name, view)]
+    every = [[Word(word.text, (0, 0, 1, 1), word.confidence) for word in line] for line in spelt]
+    others = {
+        bare(word.text): {bare(text): share for text, share in word.others.items()} for line in spelt for word in line
+    }
+    card.add(name, every, SECOND, others)
 
 
-def _once_more(card: Card, text: Reader, second: LineReader | None) -> None:
+def _once_more(card: Card, text: Reader) -> None:
     """Texts that are doubtful after all, in two views more: their accents are lost first."""
     doubtful = [name for name in TEXTS if card.doubtful(name)]
     for name in doubtful:
         for view in (SOFT, DENOISED):
             card.add(name, text.read_lines(card.lines(name, view)), PAGE)
-        if second is not None:
-            _read_by(second, card, name, DENOISED)
     _numbers_in_text(card, text, doubtful)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -26,6 +26,10 @@ REACH, GAP, NEAR = 3.0, 1.0, 0.7
 """In heights of a word: how far glare after a line counts, the clear ground that ends it, how near to glare print is faint."""
 HIDDEN, STROKE = 0.8, 0.25
 """In heights of a word: the white that may hide a word, a stroke of print; right after a line any trace of one counts."""
+ROW = 1.5
+"""The same from one line to the next."""
+DIGIT = 0.8
+"""The same for a digit and the clear ground beside it."""
 BRIGHT = (205, 240)
 """Level of a ground that glare falls on: of a dark card, of any other."""
 BRIGHTER = (1.08, 1.85)
@@ -66,14 +70,19 @@ def cut_off(
     found: Found,
     height: float,
     read: Mapping[str, str | None],
+    short: Collection[str] = (),
 ) -> set[str]:
-    """Texts that may be longer than what was read: print without words on their line, or glare where a word may have stood.
+    """Values that may be longer than what was read: print without words on their line, or glare where a word may have stood.
 
-    *gray*: evened; *ground*: the level of the card under the print before. *read*: the values that were made of the *words*. Numbers and dates are whole or were not read.
+    *gray*: evened; *ground*: the level of the card under the print before. *read*: the values that were made of the *words*. Numbers are whole
+    or were not read; so are dates, but for those in *short*: glare may hide the first digit of their day.
     """
-    usual = views.level(views.counts(ground), 0.5)
-    bright = max(BRIGHTER[0] * usual, float(np.clip(BRIGHTER[1] * usual, *BRIGHT)))
-    doubtful = set()
+    bright = _bright(ground)
+    doubtful = {
+        name
+        for name in short
+        if name in found.values and _begins_in_glare(ground, bright, found.places[name][0], height)
+    }
     for name in TEXTS:
         if name not in found.spans:
             continue
@@ -84,6 +93,26 @@ def cut_off(
         ):
             doubtful.add(name)
     return doubtful
+
+
+def glare_above(ground: Gray, box: Box, height: float) -> bool:
+    """Whether glare falls on the line above the one in *box*: a value whose label was not read may begin there."""
+    left, top, right, _ = box
+    level = ground[max(0, top - round(ROW * height)) : max(1, top), max(0, left) : right]
+    return level.size > 0 and bool(level.max() >= _bright(ground))
+
+
+def _bright(ground: Gray) -> float:
+    """From which level on a card with this *ground* is lit by glare."""
+    usual = views.level(views.counts(ground), 0.5)
+    return max(BRIGHTER[0] * usual, float(np.clip(BRIGHTER[1] * usual, *BRIGHT)))
+
+
+def _begins_in_glare(ground: Gray, bright: float, box: Box, height: float) -> bool:
+    """Whether glare falls on the place of a digit before the line in *box*."""
+    left, top, _, bottom = box
+    level = ground[max(0, top) : bottom, max(0, left - round(DIGIT * height)) : max(1, left)]
+    return level.size > 0 and bool(level.max() >= bright)
 
 
 def _goes_on(gray: Gray, known: NDArray[np.bool_], box: Box, span: Box, height: float) -> bool:

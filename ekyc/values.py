@@ -39,21 +39,26 @@ _LETTER_DIGITS = str.maketrans(
     }
 )
 _NUMERIC = re.compile(r"(?<!\d)(\d{1,4})\s*[/\-.,\s]\s*(\d{1,2})\s*[/\-.,\s]\s*(\d{1,4})(?!\d)")
+_ONE_DIGIT = re.compile(r"^\D*\d(?!\d)")
 _DAY = re.compile(r"\d{1,2}[/\-.]\d{1,2}[/\-.]\d{2,4}")
 _WORDED = re.compile(r"(\d{1,2})\s*(?:thang)\s*(\d{1,2})\s*(?:nam)\s*(\d{4})")
-_TOGETHER = re.compile(r"(?<!\d)(\d{2})[1/7|]?(\d{2})[1/7|]?(\d{4})(?!\d)")
+_TOGETHER = re.compile(r"(?<!\d)(\d{2})[1/7|.-]?(\d{2})[1/7|.-]?(\d{4})(?!\d)")
 UNSURE = 0.5
 """What a value is worth that was only understood by replacing letters with digits or by guessing separators."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """What one view says of a field. ``words``: (text, confidence) in order; ``boxes``: one for each printed line."""
+    """What one view says of a field. ``words``: (text, confidence) in order; ``boxes``: one for each printed line.
+
+    ``short``: a date whose first number has one digit; another may stand before it.
+    """
 
     text: str
     confidence: float
     words: tuple[tuple[str, float], ...]
     boxes: tuple[Box, ...]
+    short: bool = False
 
 
 def read_value(name: str, lines: Sequence[Sequence[Word]], template: Template) -> Value | None:
@@ -99,7 +104,8 @@ def _date(words: Sequence[Word], boxes: tuple[Box, ...], template: Template) -> 
     for written, worth in ((text, 1.0), (text.translate(_LETTER_DIGITS), UNSURE)):
         day = parse_date(written, template.dates)
         if day:
-            return Value(day.isoformat(), sure * worth, ((day.isoformat(), sure * worth),), boxes)
+            short = _ONE_DIGIT.search(written) is not None
+            return Value(day.isoformat(), sure * worth, ((day.isoformat(), sure * worth),), boxes, short)
     if match := _TOGETHER.search(re.sub(r"\s", "", text)):
         day = _day(match.groups(), "dmy")
         if day:

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import exp, log
+from typing import NamedTuple
 
 from rapidfuzz.distance import Indel, Levenshtein
 
 from core.text import fold
 
 DASH = "-"
+MARKS = ".,;:()'’-/&"
+"""What may stand beside a word."""
 NOTHING = ""
 MOST_SURE = 0.995
 """A reader is never trusted more: readers are sometimes certain and wrong."""
@@ -37,10 +40,8 @@ LIGHT = 0.1
 """Trust below which a reading does not count as dissent."""
 ALIKE_AT_LEAST = 0.02
 """However sure, a reader takes one accent for another this often: both are made of the same strokes."""
-CONVINCED, CONTRADICTED = 0.95, 0.8
-"""From where on a reader alone is sure of a word; what remains of the confidence in another that is preferred to it."""
-AT_MOST = 1.5
-"""Trust in all readings by one reader together: it repeats its mistakes."""
+AT_MOST, AT_MOST_OF_DIGITS = 1.0, 1.5
+"""Trust in all readings by one reader together, of words and of numbers: it repeats its mistakes, those of accents most."""
 UNREAD = 0.3
 """Weight of the chance that nobody read the word that is printed."""
 AGREED = 0.6
@@ -58,20 +59,33 @@ AMISS = 0.0005
 """Prior of a word that has the letters of what should stand in its place, and other accents."""
 NO_DASH = 0.05
 """Prior of nothing where a dash should stand."""
-Place = list[tuple[str, float, float, str]]
-"""What the readings say in one place: text (nothing: ``""``), confidence, weight, reader."""
+
+
+class Said(NamedTuple):
+    """What one reading says in one place. ``text``: ``""`` for nothing; ``others``: words it holds possible, with their probability."""
+
+    text: str
+    confidence: float
+    weight: float
+    reader: str
+    others: Mapping[str, float] = {}
+
+
+Place = list[Said]
 
 
 @dataclass(frozen=True)
 class Reading:
     """One view's opinion. ``words``: (text, confidence), one for a number or a date. ``weight``: trust in the view, 0 to 1.
 
-    ``reader``: who read it; readings by the same one are no independent witnesses.
+    ``reader``: who read it; readings by the same one are no independent witnesses. ``others``: for words as read, without the marks
+    beside them, other words that the reader holds possible in their place, with their probability.
     """
 
     words: tuple[tuple[str, float], ...]
     weight: float = 1.0
     reader: str = ""
+    others: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def confidence(self) -> float:
@@ -99,7 +113,7 @@ def vote(
     *usual*: the prior of a word, *like*: others that it may be, *expected*: what should stand in a place; without them every word is
     as likely as any.
     """
-    readings = _unglued(_tempered(readings))
+    readings = _unglued(_tempered(readings, AT_MOST))
     if not readings:
         return None
     places = _network(readings)
@@ -109,8 +123,6 @@ def vote(
     for number, place in enumerate(places):
         text, sure = _weigh(place, len(words), usual, like, right.get(number, ()))
         confidence *= sure
-        if usual and text and number not in right and _contradicted(place, text, len(words), usual, like):
-            confidence *= CONTRADICTED
         if text:
             words.append(text)
     text = " ".join(words)
@@ -122,7 +134,7 @@ def vote(
 
 def vote_digits(readings: Sequence[Reading]) -> Verdict | None:
     """The number or date of *readings*, weighed digit by digit among those of the usual length."""
-    readings = _tempered(_agreed(readings))
+    readings = _tempered(_agreed(readings), AT_MOST_OF_DIGITS)
     if not readings:
         return None
     lengths: dict[int, float] = {}
@@ -133,7 +145,9 @@ def vote_digits(readings: Sequence[Reading]) -> Verdict | None:
     same = [reading for reading in readings if len(reading.words[0][0]) == length]
     text, confidence = "", 1.0
     for place in range(length):
-        digit, sure = _weigh([(r.words[0][0][place], r.words[0][1], r.weight, r.reader) for r in same], 0, None, None)
+        digit, sure = _weigh(
+            [Said(r.words[0][0][place], r.words[0][1], r.weight, r.reader) for r in same], 0, None, None
+        )
         text += digit
         confidence *= sure
     for other in readings:
@@ -156,14 +170,14 @@ def _agreed(readings: Sequence[Reading]) -> list[Reading]:
     ]
 
 
-def _tempered(readings: Sequence[Reading]) -> list[Reading]:
-    """*readings* that say something, no reader trusted more than ``AT_MOST`` in all."""
+def _tempered(readings: Sequence[Reading], most: float) -> list[Reading]:
+    """*readings* that say something, no reader trusted more than *most* in all."""
     sums: dict[str, float] = {}
     for reading in readings:
         if reading.words:
             sums[reading.reader] = sums.get(reading.reader, 0.0) + reading.weight
     return [
-        Reading(reading.words, reading.weight * min(1.0, AT_MOST / sums[reading.reader]), reading.reader)
+        replace(reading, weight=reading.weight * min(1.0, most / sums[reading.reader]))
         for reading in readings
         if reading.words
     ]
@@ -198,11 +212,15 @@ def _network(readings: Sequence[Reading]) -> list[Place]:
     before: list[Reading] = []
     for reading in order:
         if not places:
-            places = [[(text, sure, reading.weight, reading.reader)] for text, sure in reading.words]
+            places = [[_said(reading, text, sure)] for text, sure in reading.words]
         else:
             places = _aligned(places, reading, before)
         before.append(reading)
     return places
+
+
+def _said(reading: Reading, text: str, sure: float) -> Said:
+    return Said(text, sure, reading.weight, reading.reader, reading.others.get(bare(text), {}))
 
 
 def _mean(reading: Reading) -> float:
@@ -226,7 +244,6 @@ def _aligned(places: list[Place], reading: Reading, before: Sequence[Reading]) -
             )
     aligned: list[Place] = []
     row, column = rows, columns
-    weight, by = reading.weight, reading.reader
     while row or column:
         if (
             row
@@ -235,15 +252,15 @@ def _aligned(places: list[Place], reading: Reading, before: Sequence[Reading]) -
         ):
             row, column = row - 1, column - 1
             text, sure = reading.words[column]
-            aligned.append([*places[row], (text, sure, weight, by)])
+            aligned.append([*places[row], _said(reading, text, sure)])
         elif row and cost[row][column] == cost[row - 1][column] + _left_out(places[row - 1]):
             row -= 1
-            aligned.append([*places[row], (NOTHING, _mean(reading), weight, by)])
+            aligned.append([*places[row], _said(reading, NOTHING, _mean(reading))])
         else:
             column -= 1
             text, sure = reading.words[column]
-            nothing = [(NOTHING, _mean(other), other.weight, other.reader) for other in before]
-            aligned.append([*nothing, (text, sure, weight, by)])
+            nothing = [_said(other, NOTHING, _mean(other)) for other in before]
+            aligned.append([*nothing, _said(reading, text, sure)])
     return aligned[::-1]
 
 
@@ -279,15 +296,15 @@ def _weigh(
             prior = AMISS
         elif not candidate and DASH in right:
             prior = NO_DASH
-        scores[candidate] = log(prior) + sum(
-            weight * log(_likelihood(text, sure, candidate)) for text, sure, weight, _ in place
-        )
+        scores[candidate] = log(prior) + sum(said.weight * log(_likelihood(said, candidate)) for said in place)
     best = max(scores, key=lambda candidate: scores[candidate])
     # Something that nobody read: every reading is a mistake.
-    other = sum(weight * log(_likelihood(text, sure, None)) for text, sure, weight, _ in place) + log(UNREAD)
+    other = sum(said.weight * log(_likelihood(said, None)) for said in place) + log(UNREAD)
     total = sum(exp(score - scores[best]) for score in scores.values()) + exp(min(50.0, other - scores[best]))
     sure_of = [
-        (text, weight * max(0.0, sure - DOUBTED) / (1 - DOUBTED)) for text, sure, weight, _ in place if weight >= LIGHT
+        (said.text, said.weight * max(0.0, said.confidence - DOUBTED) / (1 - DOUBTED))
+        for said in place
+        if said.weight >= LIGHT
     ]
     against = sum(
         worth
@@ -299,20 +316,9 @@ def _weigh(
     return best, (1 - DISSENT * against) / total
 
 
-def _contradicted(place: Place, best: str, number: int, usual: Usual, like: Like | None) -> bool:
-    """Whether one of several readers alone would be sure of another usual word, one with the letters of *best*."""
-    every = {by for *_, by in place}
-    for reader in {by for text, *_, by in place if text != best} if len(every) > 1 else ():
-        own = [(text, sure, 1.0, by) for text, sure, _, by in place if by == reader]
-        other, sure = _weigh(own, number, usual, like)
-        if other != best and fold(other) == fold(best) and sure > CONVINCED and usual(other, number) >= 1:
-            return True
-    return False
-
-
-def _likelihood(read: str, sure: float, true: str | None) -> float:
-    """How likely a reader that is so *sure* says *read* where *true* is printed (None: something else)."""
-    sure = min(MOST_SURE, max(LEAST_SURE, sure))
+def _likelihood(said: Said, true: str | None) -> float:
+    """How likely a reader *said* this where *true* is printed (None: something else)."""
+    read, sure = said.text, min(MOST_SURE, max(LEAST_SURE, said.confidence))
     if true is None:
         return (1 - sure) * NEAR
     if read == true:
@@ -321,6 +327,14 @@ def _likelihood(read: str, sure: float, true: str | None) -> float:
         return MISSED_DASH if true == DASH else MISSED
     if not true:
         return ADDED * (1.2 - sure) if read != DASH else 0.005
+    own = said.others.get(bare(true), 0.0)
     if fold(read) == fold(true):
+        if said.others:
+            return max(own, ALIKE_AT_LEAST / 2) if own else ALIKE_AT_LEAST
         return max((1 - sure) * ACCENT, ALIKE_AT_LEAST)
-    return (1 - sure) * (NEAR if Levenshtein.distance(read, true) <= 1 else FAR)
+    return max(own, (1 - sure) * (NEAR if Levenshtein.distance(read, true) <= 1 else FAR))
+
+
+def bare(word: str) -> str:
+    """*word* without the marks beside it."""
+    return word.strip(MARKS)

@@ -158,12 +158,19 @@ def whole(field: str, text: str) -> bool:
     if field == "full_name":
         one_case = len({word.isupper() for word in words if len(word) > 1}) == 1
         voiced = all(set(fold(word)) & set("aeiouy") for word in words)
-        return one_case and voiced and words[0][0].isupper() and words[0].capitalize() in _lists()["family"]
-    if any(word.islower() and word.isalpha() and not set(fold(word)) & set("aeiouy") for word in words):
+        ended = words[-1].capitalize() not in _lists()["middle"]  # else the given name is missing
+        return one_case and voiced and ended and words[0][0].isupper() and words[0].capitalize() in _lists()["family"]
+    small = _lists()["around"] | (_lists()["issuer"] if field == "issuer" else frozenset())
+    if any(word.islower() and word.isalpha() and word not in small for word in words):
         return False  # what is left of a word
     ends = any(_end_in(phrase, words) for phrase in _phrases("regions"))
     if field == "home_town":
-        parted = text.count("-") != 1 or "," in text  # a dash that was not read leaves one
+        # Dashes that were not read leave one or none.
+        parted = (
+            "," in text
+            or text.count("-") > 1
+            or _spelling(text) in {_spelling(" ".join(region)) for region in _regions()}
+        )
         first = re.split(" - |,", text, maxsplit=1)[0].split()
         return ends and parted and len(first) > 1 and words[0][0].isupper()
     return words[0] in _lists()["issuer_first"] and (ends or not any(word.islower() for word in words[-2:]))
@@ -175,11 +182,59 @@ def _end_in(phrase: Sequence[str], words: Sequence[str]) -> bool:
     return [_spelling(word) for word in words[-len(said) :]] == said
 
 
+def named(word: str) -> bool:
+    """Whether *word* as read may be a family name: a capital, and the letters of one, accents apart."""
+    core = _core(word)
+    return core.isalpha() and core[0].isupper() and fold(core) in _families()
+
+
+@lru_cache(maxsize=1)
+def _families() -> frozenset[str]:
+    return frozenset(fold(name) for name in _lists()["family"])
+
+
 def fits(field: str, text: str) -> bool:
-    """Whether *text* is what only *field* (home_town, issuer) looks like: small letters in it, the parts of a home town, no parts."""
-    if text.isupper() or not whole(field, text):
+    """Whether *text*, accents apart, is what *field* (of the texts) looks like.
+
+    A name begins with a family name; a home town has parts, the last a region; an issuer has none and begins with what issues cards.
+    """
+    words = [fold(_core(word)) for word in text.split() if _core(word)]
+    if len(words) < 2 or not text[0].isupper():
         return False
-    return ("," in text or " - " in text) == (field == "home_town")
+    if field == "full_name":
+        return named(text.split(maxsplit=1)[0])
+    if text.isupper():
+        return False
+    return _parted(text) and _in_region(words) if field == "home_town" else not _parted(text) and words[0] in _issuers()
+
+
+def may_be(field: str, text: str) -> bool:
+    """Whether *text* beside what looks like its label may be a value of *field* (of the texts), some of it misread or missing."""
+    words = [_core(word) for word in text.split() if _core(word)]
+    if len(words) < 2 or not text[0].isupper():
+        return False
+    if field == "full_name":
+        return all(word[0].isupper() for word in words)
+    return _parted(text) or _in_region([fold(word) for word in words]) if field == "home_town" else not _parted(text)
+
+
+def _parted(text: str) -> bool:
+    return "," in text or " - " in text
+
+
+def _in_region(words: Sequence[str]) -> bool:
+    """Whether *words*, without accents, end in the name of a region."""
+    return any(_spelt(phrase, [{word} for word in words[-len(phrase) :]]) for phrase in _regions())
+
+
+@lru_cache(maxsize=1)
+def _regions() -> list[tuple[str, ...]]:
+    return [tuple(word for word in phrase if word != "-") for phrase in _phrases("regions")]
+
+
+@lru_cache(maxsize=1)
+def _issuers() -> frozenset[str]:
+    return frozenset(fold(word) for word in _lists()["issuer_first"])
 
 
 def like(field: str, word: str) -> Sequence[str]:

@@ -8,18 +8,30 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ekyc.ocr.base import Gray
 
 HEIGHT = 32
 LONGEST = 1024
 """Pixels: the network knows 256 places of 4 pixels. A longer line is squeezed."""
+LETTERS, LEAST = 5, 0.003
+"""Letters that are looked at in one place, and how likely one must be."""
+
+
+class Spelt(NamedTuple):
+    """A word: its text, the least certain letter's probability, and the probability of each word that differs in one letter."""
+
+    text: str
+    confidence: float
+    others: Mapping[str, float]
 
 
 class LineReader:
@@ -39,8 +51,8 @@ class LineReader:
         self._input = self._session.get_inputs()[0].name
         self._letters: list[str] = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))["chars"]
 
-    def read_line(self, image: Gray) -> tuple[str, float]:
-        """The text of a single line and the least certain letter's probability (0 for an empty text)."""
+    def read_line(self, image: Gray) -> list[Spelt]:
+        """The words of a single line, letter by letter."""
         height, width = image.shape
         wide = min(LONGEST, max(32, -(-round(width * HEIGHT / height) // 4) * 4))
         how = cv2.INTER_AREA if height > HEIGHT else cv2.INTER_LINEAR
@@ -48,19 +60,43 @@ class LineReader:
         batch = np.repeat(line[None, None], 3, axis=1)
         scores = np.asarray(self._session.run(None, {self._input: batch})[0], dtype=np.float32)
         scores = scores[:, 0] if scores.shape[1] == 1 else scores[0]
-        best = scores.argmax(1)
-        certain = np.exp(scores.max(1) - np.logaddexp.reduce(scores, axis=1))
-        text: list[str] = []
-        sure: list[float] = []
+        shares = np.exp(scores - np.logaddexp.reduce(scores, axis=1, keepdims=True))
+        best = shares.argmax(1)
+        places: list[int] = []  # of the 4 pixels in which each letter is clearest
         before = 0
-        for letter, probability in zip(best.tolist(), certain.tolist(), strict=True):
+        for place, letter in enumerate(best.tolist()):
             if letter not in (0, before):
-                text.append(self._letters[letter])
-                sure.append(probability)
-            elif letter == before and letter != 0 and sure:
-                sure[-1] = max(sure[-1], probability)
+                places.append(place)
+            elif letter == before and letter != 0 and places and shares[place, letter] > shares[places[-1], letter]:
+                places[-1] = place
             before = letter
-        return "".join(text), min(sure, default=0.0)
+        letters = [self._likely(shares[place]) for place in places]
+        words, word = [], []
+        for letter in [*letters, {" ": 1.0}]:
+            if next(iter(letter)) != " ":
+                word.append(letter)
+            elif word:
+                words.append(_spelt(word))
+                word = []
+        return words
+
+    def _likely(self, shares: NDArray[np.float32]) -> dict[str, float]:
+        """The likeliest letters of one place with their probabilities, the first first."""
+        order = np.argsort(-shares)[:LETTERS].tolist()
+        return {self._letters[letter]: float(shares[letter]) for letter in order if letter}
+
+
+def _spelt(letters: Sequence[Mapping[str, float]]) -> Spelt:
+    first = [next(iter(letter.items())) for letter in letters]
+    text = "".join(letter for letter, _ in first)
+    sure = min(share for _, share in first)
+    others = {
+        text[:place] + other + text[place + 1 :]: sure * share / first[place][1]
+        for place, letter in enumerate(letters)
+        for other, share in letter.items()
+        if other not in (text[place], " ") and share > LEAST
+    }
+    return Spelt(text, sure, others)
 
 
 @lru_cache(maxsize=1)

@@ -27,12 +27,16 @@ class TemplateError(ValueError):
 
 @dataclass(frozen=True)
 class Template:
-    """One design. ``labels``: label without accents, spaces and punctuation → its field (``OTHER``: none of ours)."""
+    """One design. ``labels``: label without accents, spaces and punctuation → its field (``OTHER``: none of ours).
+
+    ``order``: those fields that it prints one after the other, down the card and along each line.
+    """
 
     name: str
     labels: Mapping[str, str]
     number: re.Pattern[str]
     dates: str = "dmy"
+    order: tuple[str, ...] = ()
 
 
 def plain(text: str) -> str:
@@ -81,4 +85,7 @@ def read(path: Path) -> Template:
         number = re.compile(str(content["number"]))
     except (KeyError, re.error) as error:
         raise TemplateError(f"{path.name}: number must be a pattern of digits ({error})") from error
-    return Template(str(content.get("name", path.stem)), labels, number, dates)
+    order = content.get("order", [])
+    if not isinstance(order, list) or not all(name in FIELDS for name in order) or len(set(order)) != len(order):
+        raise TemplateError(f"{path.name}: order must list fields, each once")
+    return Template(str(content.get("name", path.stem)), labels, number, dates, tuple(order))

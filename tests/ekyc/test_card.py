@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from ekyc.card import DIGITS, PAGE, SECOND, Card
 from ekyc.fields import Found
 from ekyc.surface import Surface
 from ekyc.templates import templates
+from ekyc.values import Value
 from ekyc.voting import Reading
 from tests.printed import line
 
@@ -47,15 +50,53 @@ def test_what_was_read_differently_is_read_once_more(name: str, read: list[tuple
     assert card.doubtful(name) == doubtful
 
 
-@pytest.mark.parametrize(
-    ("name", "readers", "one_sided"),
-    [
-        ("Nguyễn Văn Đỉnh", (PAGE, PAGE), True),
-        ("Nguyễn Văn Đỉnh", (PAGE, SECOND), False),
-        ("Bùi Bích Bảo", (PAGE, PAGE), False),
-    ],
-)
-def test_a_name_that_has_its_like_wants_a_second_reader(name: str, readers: tuple[str, ...], one_sided: bool) -> None:
+def test_a_text_is_settled_when_the_readings_agree() -> None:
     card = _blank()
-    card.readings["full_name"] = [Reading(tuple((word, 0.99) for word in name.split()), 1.0, by) for by in readers]
-    assert card.one_sided("full_name") == one_sided
+    assert not card.settled("full_name")
+    words = tuple((word, 0.97) for word in ["Nguyễn", "Văn", "An"])
+    card.readings["full_name"] = [Reading(words, 1.0, PAGE), Reading(words, 1.0, SECOND)]
+    assert card.settled("full_name")
+    card.readings["full_name"] = [Reading(tuple((word, 0.6) for word, _ in words), 1.0, PAGE)]
+    assert not card.settled("full_name")
+
+
+def _placed(**tops: int) -> Card:
+    card = _blank()
+    for name, top in tops.items():
+        card.found.places[name] = card.found.spans[name] = ((400, top, 600, top + 30),)  # type: ignore[assignment]
+        card.found.values[name] = Value("", 0.9, (), ())
+        card.readings[name] = [Reading((("x", 0.9),))]
+    return card
+
+
+def test_a_field_where_none_of_its_kind_is_printed_is_forgotten() -> None:
+    card = _placed(full_name=100, date_of_birth=150, official_on=300, issuer=350, joined_on=400)
+    card.drop_misplaced()
+    assert "joined_on" in card.missing
+    assert "joined_on" not in card.found.places
+    assert "joined_on" not in card.readings
+    assert {"full_name", "date_of_birth", "official_on", "issuer"} <= set(card.found.values)
+
+
+def test_of_two_fields_in_each_other_s_place_the_one_whose_label_was_read_stays() -> None:
+    card = _placed(joined_on=300, official_on=250)
+    card.found = replace(card.found, exact=frozenset({"joined_on"}))
+    card.drop_misplaced()
+    assert set(card.found.values) == {"joined_on"}
+    card = _placed(joined_on=300, official_on=250)
+    card.drop_misplaced()
+    assert card.found.values == {}
+
+
+def test_a_design_with_another_order_is_believed_where_its_labels_are_read() -> None:
+    card = _placed(issued_on=100, full_name=150, joined_on=200)
+    card.found = replace(card.found, exact=frozenset(card.found.values))
+    card.drop_misplaced()
+    assert set(card.found.values) == {"issued_on", "full_name", "joined_on"}
+
+
+def test_where_a_field_may_stand() -> None:
+    card = _placed(date_of_birth=150, issued_on=400)
+    assert card.stands("home_town", (400, 200, 600, 230))
+    assert not card.stands("home_town", (400, 100, 600, 130))
+    assert card.stands("card_number", (400, 50, 600, 80))

@@ -55,3 +55,53 @@ def test_what_looks_like_a_name_above_the_date_of_birth_is_one() -> None:
     assert left_over(line(105, (400, "LÊ THỊ THỬ")), born) == {"full_name": "LÊ THỊ THỬ"}
     assert left_over(line(105, (400, "thẻ hội viên")), born) == {}
     assert left_over(line(20, (400, "LÊ THỊ THỬ")), born) == {}
+
+
+BORN = line(150, (400, "Sinh ngày: 05/09/1960"))
+HOME = line(200, (400, "Quê quán: An Cát, Mỹ Khê, Hà Trường"))
+ISSUER = line(350, (400, "Nơi cấp thẻ: Tỉnh hội Hà Trường"))
+
+
+def test_dates_go_where_the_design_prints_them() -> None:
+    dates = (
+        line(250, (400, "Nzzq 03/02/1985")),
+        line(300, (400, "Nzzq 03/02/1986")),
+        line(400, (400, "Nzzq 03/02/1986")),
+    )
+    found = left_over(BORN, HOME, ISSUER, *dates)
+    assert found == {"joined_on": "1985-02-03", "official_on": "1986-02-03", "issued_on": "1986-02-03"}
+
+
+def test_a_date_where_the_design_prints_another_field_is_nobody_s() -> None:
+    labelled = BORN, *DATED, line(320, (400, "Nơi cấp thẻ: Tỉnh hội Hà Trường"))
+    assert "issued_on" in left_over(*labelled, line(400, (400, "Nzzq cxx 06/05/2001")))
+    assert "issued_on" not in left_over(*labelled, line(120, (400, "Nzzq cxx 06/05/2001")))
+
+
+def test_dates_in_words_are_dates() -> None:
+    found = left_over(
+        line(150, (400, "Sxxy nzzq 05 tháng 9 năm 1960")), *DATED, line(400, (400, "Ngày cấp thẻ: 06/05/2001"))
+    )
+    assert found == {"date_of_birth": "1960-09-05"}
+
+
+def test_of_a_date_that_no_view_could_read_the_place_is_known() -> None:
+    found = left_over(line(150, (400, "Sxxy nzzq 05/09/19%6")), *DATED, line(400, (400, "Ngày cấp thẻ: 06/05/2001")))
+    assert found == {"date_of_birth": ""}
+
+
+def test_what_begins_with_a_family_name_is_the_name_where_the_design_prints_it() -> None:
+    assert left_over(line(105, (40, "Hx"), (400, "LÊ THỊ THỬ")), HOME) == {"full_name": "LÊ THỊ THỬ"}
+    assert left_over(line(105, (400, "hx lxn: LÊ THỊ THỬ")), BORN) == {"full_name": "LÊ THỊ THỬ"}
+    assert left_over(line(20, (400, "LÊ THỊ THỬ")), BORN) == {}
+    assert left_over(line(260, (400, "LÊ THỊ THỬ")), BORN, HOME) == {}
+
+
+def test_a_misread_date_goes_where_the_design_prints_it() -> None:
+    dates = (
+        line(250, (400, "Nzzq 03/02/1985")),
+        line(300, (400, "Nzzq 03/02/1956")),
+        line(400, (400, "Nzzq 06/05/2001")),
+    )
+    found = left_over(BORN, HOME, ISSUER, *dates)
+    assert found == {"joined_on": "1985-02-03", "official_on": "1956-02-03", "issued_on": "2001-05-06"}

@@ -7,7 +7,7 @@ import pytest
 from ekyc.fields import find, unlabelled
 from ekyc.ocr import Word
 from ekyc.templates import templates
-from tests.printed import WIDTH, line
+from tests.printed import EM, WIDTH, line
 
 OLD = templates()[0]
 
@@ -156,3 +156,30 @@ def test_nothing_else_is_an_issuer() -> None:
     assert issuer_of(line(20, (40, "Tỉnh hội Hà Trường"))) is None
     assert issuer_of(line(200, (40, "Quê quán: Tỉnh Hà Trường"))) is None
     assert issuer_of(line(200, (40, "Tỉnh"))) is None
+
+
+def test_the_place_of_a_number_ends_where_it_ends() -> None:
+    words = line(150, (40, "Số thẻ: 12345678 x!(8 cxx 05/09/1960"))
+    found = find(words, OLD, WIDTH)
+    ((left, _, right, _),) = found.places["card_number"]
+    assert found.values["card_number"].text == "12345678"
+    assert (left, right) == (40 + 8 * EM, 40 + 16 * EM)
+
+
+def test_a_value_by_a_vague_label_is_of_its_kind() -> None:
+    words = [Word(word.text, word.box, 0.6) for word in line(150, (40, "Nai cam LONG"))]
+    assert not find(words, OLD, WIDTH, missing=("issuer",), least=0.55).values
+
+
+def test_a_name_is_no_label_of_the_home_town() -> None:
+    assert "home_town" not in find(line(150, (40, "NGUYÊN QUỐC LONG")), OLD, WIDTH).places
+    assert "home_town" in find(line(150, (40, "Nguyên quán An Cát, Mỹ Khê")), OLD, WIDTH).places
+
+
+def test_it_is_known_which_labels_were_read_letter_by_letter() -> None:
+    words = [
+        *line(150, (40, "Sinh ngày: 05/09/1960")),
+        *line(200, (40, "Ngày vao Hộí: 03/02/1985")),
+        *line(250, (40, "Chinh thưc ngáv: 03/02/1986")),
+    ]
+    assert find(words, OLD, WIDTH).exact == {"date_of_birth", "joined_on"}

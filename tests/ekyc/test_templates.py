@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,15 @@ def test_a_template_that_cannot_be_used_names_file_and_fault(tmp_path: Path, old
     with pytest.raises(templates.TemplateError, match=says) as caught:
         templates.read(write(tmp_path, GOOD.replace(old, new, 1)))
     assert str(caught.value).startswith("own.toml")
+
+
+@pytest.mark.parametrize("order", ['["full_name", "full_name"]', '["surname"]', '"full_name"'])
+def test_an_order_names_fields_once(tmp_path: Path, order: str) -> None:
+    own = re.sub(r"order = \[.*\]", f"order = {order}", GOOD)
+    assert own != GOOD
+    with pytest.raises(templates.TemplateError, match="order"):
+        templates.read(write(tmp_path, own))
+
+
+def test_a_design_need_not_say_its_order(tmp_path: Path) -> None:
+    assert templates.read(write(tmp_path, re.sub(r"order = \[.*\]", "", GOOD))).order == ()

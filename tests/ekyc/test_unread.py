@@ -9,6 +9,7 @@ import pytest
 from ekyc import unread
 from ekyc.fields import Found
 from ekyc.ocr import Box, Gray, Word
+from ekyc.values import Value
 from ekyc.views import WHITE
 
 HEIGHT = 30
@@ -73,3 +74,17 @@ def test_numbers_and_dates_are_whole_or_not_read() -> None:
     found = Found(places={"issued_on": ((400, 200, 600, 230),)}, spans={"issued_on": (390, 200, 1300, 230)}, labels=1)
     page = card(("XY", 640, 60))
     assert unread.cut_off(page, lit((610, 190, 700, 240)), WORDS, found, HEIGHT, {"issued_on": "2001-05-06"}) == set()
+
+
+@pytest.mark.parametrize(("glare", "doubtful"), [((560, 190, 692, 240), True), ((560, 190, 670, 240), False)])
+def test_a_date_with_one_digit_right_after_glare_may_lack_another(glare: Box, doubtful: bool) -> None:
+    day = Value("2018-11-06", 0.9, (("2018-11-06", 0.9),), ((700, 200, 900, 230),))
+    found = Found({"joined_on": day}, {"joined_on": day.boxes}, {"joined_on": (540, 200, 1300, 230)})
+    assert ("joined_on" in unread.cut_off(card(), lit(glare), WORDS, found, HEIGHT, {}, {"joined_on"})) == doubtful
+    assert "joined_on" not in unread.cut_off(card(), lit(glare), WORDS, found, HEIGHT, {})
+
+
+def test_glare_on_the_line_above_is_seen() -> None:
+    assert unread.glare_above(lit((500, 165, 560, 190)), (400, 200, 600, 230), HEIGHT)
+    assert not unread.glare_above(lit((500, 100, 560, 140)), (400, 200, 600, 230), HEIGHT)
+    assert not unread.glare_above(lit((700, 165, 760, 190)), (400, 200, 600, 230), HEIGHT)

@@ -94,3 +94,18 @@ def test_marks_in_a_home_town_are_those_that_can_stand_there() -> None:
 
 def test_specks_are_no_name() -> None:
     assert read_value("full_name", [words(". | -")], OLD) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "short"), [("6/11/2018", True), ("26/11/2018", False), ("ngày 6 tháng 11 năm 2018", True)]
+)
+def test_a_day_of_one_digit_is_marked(text: str, short: bool) -> None:
+    value = read_value("joined_on", [words(text)], OLD)
+    assert value is not None
+    assert value.short == short
+
+
+def test_a_date_with_one_separator_is_worth_less() -> None:
+    value = read_value("joined_on", [words("0202-1943")], OLD)
+    assert value is not None
+    assert (value.text, value.confidence) == ("1943-02-02", 0.45)

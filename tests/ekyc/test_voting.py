@@ -137,7 +137,7 @@ def test_a_reader_alone_sure_of_another_word_leaves_a_great_doubt() -> None:
     slip = verdict(page, says("Ngô Đình", 0.93), second, second, usual=lambda _word, _place: 1.0)
     no_word = verdict(page, page, second, second, usual=lambda word, _place: 0.02 if word == "Đỉnh" else 1.0)
     assert contradicted.text == slip.text == no_word.text == "Ngô Đình"
-    assert contradicted.confidence < 0.8 < 0.9 < slip.confidence
+    assert contradicted.confidence < 0.75 < 0.8 < slip.confidence
     assert no_word.confidence > 0.9
 
 
@@ -155,3 +155,19 @@ def test_a_word_that_one_reader_cut_in_two_stays_one() -> None:
 def test_a_number_that_two_readers_read_alike_is_not_as_doubtful_as_they_say() -> None:
     alike = digits(says("12345678", 0.1), says("12345678", 0.0, reader="digits"))
     assert alike.confidence > digits(says("12345678", 0.1), says("12345678", 0.0)).confidence
+
+
+def test_what_a_reader_holds_possible_too_takes_from_the_confidence() -> None:
+    def sure(share: float) -> float:
+        spelt = Reading((("Phủ", 0.7), ("Lâm,", 0.99)), 1.0, "second", {"Phủ": {"Phú": share}})
+        found = vote([says("Phủ Lâm,", 0.95), spelt], like=lambda word: ["Phú"] if word == "Phủ" else [])
+        assert found is not None
+        assert found.text == "Phủ Lâm,"
+        return found.confidence
+
+    assert sure(0.29) < sure(0.1) < sure(0.02)
+
+
+def test_a_reader_in_two_minds_gives_way_to_one_that_is_sure() -> None:
+    spelt = Reading((("Phủ,", 0.52),), 1.0, "second", {"Phủ": {"Phú": 0.45}})
+    assert verdict(says("Phú,", 0.9), spelt).text == "Phú,"

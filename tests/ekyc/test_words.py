@@ -18,6 +18,8 @@ from ekyc.words import (
     expected,
     fits,
     like,
+    may_be,
+    named,
     usual,
     whole,
 )
@@ -131,6 +133,7 @@ def test_set_phrases_have_their_accents_anywhere() -> None:
         ("home_town", "An Cát - Mỹ Khê - Hoà Bình"),
         ("home_town", "Vũng Tàu, Bà Rịa - Vũng Tàu"),
         ("home_town", "Phường 3, TX Mỹ Khê, Y Tý, Lào Cai"),
+        ("home_town", "Thái Nguyên"),
         ("issuer", "Ban Chấp hành Hội Bạn đọc Trường Vân"),
         ("issuer", "Huyện hội Mỹ Khê"),
         ("issuer", "Thành ủy Huế"),
@@ -147,12 +150,17 @@ def test_whole_values(field: str, text: str) -> None:
         ("full_name", "Thùy Thử"),
         ("full_name", "LÊ"),
         ("full_name", "LÊ TH"),
+        ("full_name", "LÊ THỊ THÙY VĂN"),
+        ("full_name", "Lê Thị"),
         ("full_name", "Trịnh Bích VỆ"),
         ("home_town", "Xã An Cát, huyện Mỹ Khê"),
         ("home_town", "1, thành phố Hà Trường"),
         ("home_town", "Hải, tỉnh Hà Trường"),
         ("home_town", "An Cát, huyện Mỹ h Hà Trường"),
         ("home_town", "An Cát - Mỹ Khê Hà Trường"),
+        ("home_town", "An Cát Mỹ Khê Hà Trường"),
+        ("home_town", "Xã An Cá uyện Mỹ Khê, tỉnh Hà Trường"),
+        ("issuer", "Tỉnh ội Hà Trường"),
         ("issuer", "Thành hội"),
         ("issuer", "Tỉnh hội Đông"),
         ("issuer", "hành Hội Bạn đọc Trường Vân"),
@@ -168,3 +176,35 @@ def test_what_only_one_field_looks_like() -> None:
     assert not fits("home_town", "Tỉnh hội Hà Trường")
     assert not fits("issuer", "Thị trấn An Cát, huyện Mỹ Khê, tỉnh Hà Trường")
     assert not fits("issuer", "HỘI BẠN ĐỌC")
+
+
+def test_a_value_looks_like_its_field_whatever_its_accents() -> None:
+    assert fits("full_name", "Lê Thi Thư")
+    assert not fits("full_name", "Thùy Thử")
+    assert fits("home_town", "Xã An Cát, huyện My Khê, tỉnh Ha Trương")
+    assert fits("issuer", "Tinh hội Mỹ Khé")
+    assert not fits("issuer", "Mỹ Khê")
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "may"),
+    [
+        ("full_name", "Meô Thị Thử", True),
+        ("full_name", "LÊ", False),
+        ("full_name", "Lê thử", False),
+        ("home_town", "An Cát, huyện Mỹ", True),
+        ("home_town", "Cát Hà Trương", True),
+        ("home_town", "LÊ THỬ", False),
+        ("issuer", "Dan Thường vụ", True),
+        ("issuer", "An Cát, huyện Mỹ Khê", False),
+        ("issuer", "cấp thẻ", False),
+    ],
+)
+def test_what_may_be_a_value_beside_its_label(field: str, text: str, may: bool) -> None:
+    assert may_be(field, text) == may
+
+
+def test_a_family_name_in_any_accents() -> None:
+    assert named("Nguyên,")
+    assert not named("nguyễn")
+    assert not named("Thử")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property
 from types import MappingProxyType
 
@@ -29,6 +30,8 @@ CERTAIN = 0.93
 """From here on a field is not read again."""
 SETTLED = 0.96
 """The same for a text and the second reader."""
+IMPOSSIBLE = 0.5
+"""Confidence in a date at most, when the digits that were voted make none."""
 
 
 @dataclass
@@ -173,10 +176,21 @@ def _wider(boxes: Sequence[Box], others: Sequence[Box]) -> tuple[Box, ...]:
 
 def _voted(name: str, readings: Sequence[Reading]) -> Verdict | None:
     if name in NUMBERS:
-        return vote_digits(readings)
+        verdict = vote_digits(readings)
+        return _possible(verdict, readings) if verdict is not None and name in DATES else verdict
     return vote(
         readings,
         lambda word, place: usual(name, word, place),
         lambda word: like(name, word),
         lambda places: expected(name, places),
     )
+
+
+def _possible(verdict: Verdict, readings: Sequence[Reading]) -> Verdict:
+    """*verdict* on a date; where its digits, voted one by one, are none in the calendar, the surest reading, with little trust."""
+    try:
+        date.fromisoformat(verdict.text)
+    except ValueError:
+        surest = max(readings, key=lambda reading: reading.weight * reading.confidence)
+        return Verdict(surest.words[0][0], min(IMPOSSIBLE, verdict.confidence), 1)
+    return verdict

@@ -12,7 +12,7 @@ from ekyc.fields import Found
 from ekyc.surface import Surface
 from ekyc.templates import templates
 from ekyc.values import Value
-from ekyc.voting import Reading
+from ekyc.voting import Reading, vote_digits
 from tests.printed import line
 
 
@@ -100,3 +100,15 @@ def test_where_a_field_may_stand() -> None:
     assert card.stands("home_town", (400, 200, 600, 230))
     assert not card.stands("home_town", (400, 100, 600, 130))
     assert card.stands("card_number", (400, 50, 600, 80))
+
+
+def test_digits_that_make_no_date_give_way_to_the_surest_reading() -> None:
+    card = _blank()
+    days = ("2001-02-01", 0.9), ("2001-01-31", 0.9), ("2001-02-11", 0.6), ("2001-12-31", 0.5)
+    card.readings["issued_on"] = [Reading(((day, sure),), 1.0, day) for day, sure in days]
+    voted = vote_digits(card.readings["issued_on"])
+    assert voted is not None
+    assert voted.text == "2001-02-31"
+    verdict = card.verdict("issued_on")
+    assert verdict is not None
+    assert (verdict.text, verdict.confidence) == ("2001-02-01", 0.5)

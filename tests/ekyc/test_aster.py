@@ -20,7 +20,6 @@ def printed(text: str) -> Gray:
     return np.asarray(picture, dtype=np.uint8)
 
 
-@pytest.mark.skipif(line_reader() is None, reason="the second reader is not installed")
 def test_a_line_is_read_word_by_word_with_what_else_a_word_may_be() -> None:
     reader = line_reader()
     assert reader is not None
